@@ -1,0 +1,66 @@
+"""The application: its commands, and how errors become messages and exit codes."""
+
+import sys
+from typing import Any, TypeVar
+
+import typer
+from pydantic import BaseModel, ValidationError
+from rich.console import Console
+
+from suture.errors import RecipeError, SutureError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Build one better vision network out of parts of pretrained ones, and see whether it really is better.",
+)
+INTERRUPTED = 130
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@app.callback()
+def root() -> None:
+    """Commands share one root, so that a single one still has its name."""
+
+
+def build(kind: type[Model], **fields: Any) -> Model:
+    """Make a step from options. Raises RecipeError with everything that is wrong with them."""
+    try:
+        return kind(**fields)
+    except ValidationError as error:
+        told = [f"{'.'.join(map(str, e['loc'])) or 'options'}: {e['msg']} (given {e['input']!r})" for e in error.errors()]
+        raise RecipeError(
+            "; ".join(told), expected="values that fit", instead="the same command with --help for what each takes"
+        ) from error
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    from suture.cli import commands  # noqa: F401  registers every command
+
+    given = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in given
+    errors = Console(stderr=True)
+    try:
+        app(args=given)
+    except SutureError as error:
+        if debug:
+            raise
+        errors.print(f"suture: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            errors.print("suture: interrupted; the same command goes on where it stopped", highlight=False)
+        raise
+    except Exception as error:
+        if debug:
+            raise
+        errors.print(
+            f"suture: {type(error).__name__}: {error}\n  this is a fault of suture's; --debug shows where",
+            style="red",
+            highlight=False,
+            markup=False,
+        )
+        sys.exit(1)

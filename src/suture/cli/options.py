@@ -1,0 +1,66 @@
+"""Options that several commands share, and what they do with them."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from suture.cli.watch import ConsoleWatch
+from suture.spec.recipe import Recipe, Step
+
+Data = Annotated[str, typer.Option(help="sample, cifar10[:ROOT], folder:PATH or npz:PATH.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda:0 or mps.")]
+Name = Annotated[str | None, typer.Option(help="Name of the run folder, runs/NAME. [default: verb and time]")]
+Out = Annotated[Path | None, typer.Option(help="The run folder itself, instead of runs/NAME.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Empty the run folder if it holds another recipe.")]
+Trust = Annotated[bool, typer.Option("--trust-code", help="Allow python: sources, which run code.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out image files that cannot be read.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print the result only.")]
+PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print the resolved recipe and stop.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+
+
+def out() -> Console:
+    """Results go to stdout."""
+    return Console()
+
+
+def watch(quiet: bool) -> ConsoleWatch:
+    return ConsoleWatch(Console(stderr=True), quiet)
+
+
+def run_folder(verb: str, name: str | None, path: Path | None) -> Path:
+    return path or Path("runs") / (name or f"{verb}-{datetime.now(UTC).astimezone():%Y%m%d-%H%M%S}")
+
+
+def carry_out(
+    recipe: Recipe,
+    path: Path,
+    *,
+    trust_code: bool,
+    overwrite: bool,
+    quiet: bool,
+    print_config: bool = False,
+) -> dict[str, Any] | None:
+    """Execute a recipe for a command; None where only the configuration was wanted."""
+    from suture.recipes.context import Context
+    from suture.recipes.execute import execute, resolved
+
+    if print_config:
+        sys.stdout.write(resolved(recipe.as_data()))
+        return None
+    return execute(Context(recipe, watch(quiet), trust_code), path, overwrite=overwrite)
+
+
+def one_step(step: Step, data: str, seed: int, device: str, skip_bad: bool) -> Recipe:
+    return Recipe(data=data, seed=seed, device=device, skip_bad=skip_bad, steps=(step,))
+
+
+def print_json(result: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(result, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,6 @@
+"""From an ``nn.Module`` to its cuts, halves and activations. The only room that knows fx, export and hooks."""
+
+from suture.graph.network import Network
+from suture.graph.traced import Traced, trace
+
+__all__ = ["Network", "Traced", "trace"]

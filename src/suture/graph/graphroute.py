@@ -1,0 +1,186 @@
+"""A network as two graphs, one for each mode."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import final
+
+from torch import Tensor, fx, nn
+
+from suture.graph.blocks import block_cuts, home
+from suture.graph.costs import Fact
+from suture.graph.layout import layout
+from suture.graph.liveness import Liveness
+from suture.graph.naming import Names, counterparts, named
+from suture.graph.piece import Piece, part
+from suture.graph.program import Program
+from suture.graph.route import Place, Route
+from suture.spec.cut import Cut
+
+Facts = dict[fx.Node, Fact]
+
+
+@final
+class GraphRoute(Route):
+    """Cuts where one value is live in both graphs. ``facts`` are those of the eval and of the train graph."""
+
+    def __init__(self, programs: tuple[Program, Program], facts: tuple[Facts, Facts], example: Tensor) -> None:
+        self._program, other = programs
+        self._facts = facts
+        self._batch, self._height = len(example), example.shape[2] if example.ndim == 4 else None
+        self._flows = tuple(
+            Liveness(program, known, self._batch) for program, known in zip(programs, facts, strict=True)
+        )
+        self._twin = counterparts(self._program, other)
+        self._back = {theirs: ours for ours, theirs in self._twin.items()}
+        held = dict(other.outputs)
+        self._shared = [
+            (call, node)
+            for call, node in self._program.outputs
+            if node in self._twin and held.get(call) is self._twin[node]
+        ]
+        self._names = named(self._program, self._shared)
+        self._count()
+        self._nodes = [node for node in self._names if node.op != "get_attr"]
+        self._places = self._survey()
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        return self._places
+
+    @property
+    def parameters(self) -> int:
+        return self._total[0]
+
+    @property
+    def macs(self) -> int:
+        return self._total[1]
+
+    def halves(self, place: Place) -> tuple[nn.Module, nn.Module]:
+        nodes = self._both(place)
+        clone = any(known[node].overwritten for known, node in zip(self._facts, nodes, strict=True))
+        first = [part(flow.before(node), result=node) for flow, node in zip(self._flows, nodes, strict=True)]
+        second = [
+            part(flow.after(node), start=node, clone=clone, sizes=flow.sizes)
+            for flow, node in zip(self._flows, nodes, strict=True)
+        ]
+        inventory = self._program.inventory
+        return Piece(inventory, *first), Piece(inventory, *second)
+
+    def taps(self, places: Mapping[str, Place]) -> nn.Module:
+        both = {name: self._both(place) for name, place in places.items()}
+        graphs = []
+        for mode, flow in enumerate(self._flows):
+            last = max((pair[mode] for pair in both.values()), key=lambda node: flow.place[node])
+            nodes = flow.before(last)
+            have = set(nodes)
+            extra = {node for pair in both.values() for node in flow.before(pair[mode])} - have
+            if extra:
+                nodes = [node for node in flow.order if node in have or node in extra]
+            wanted = {
+                name: (pair[mode], any(known[node].overwritten for known, node in zip(self._facts, pair, strict=True)))
+                for name, pair in both.items()
+            }
+            graphs.append(part(nodes, taps=wanted))
+        return Piece(self._program.inventory, *graphs)
+
+    def _both(self, place: Place) -> tuple[fx.Node, fx.Node]:
+        node = self._nodes[place.number]
+        return node, self._twin[node]
+
+    def _count(self) -> None:
+        """Parameters and MACs up to and including each node, parameters where they are first used."""
+        flow, facts = self._flows[0], self._facts[0]
+        seen: set[int] = set()
+        parameters = macs = 0
+        self._up_to: dict[fx.Node, tuple[int, int]] = {}
+        for node in flow.order:
+            if node in flow.needed and node in flow.dependent:
+                used = flow.slice(source for source in (node, *flow.inputs(node)) if source not in flow.dependent)
+                for tensor in self._parameters_of({node} | used):
+                    if id(tensor) not in seen:
+                        seen.add(id(tensor))
+                        parameters += tensor.numel()
+            macs += facts[node].macs if node in flow.needed and node in facts else 0
+            self._up_to[node] = parameters, macs // self._batch
+        self._total = parameters, macs // self._batch
+
+    def _parameters_of(self, nodes: set[fx.Node]) -> list[Tensor]:
+        inventory = self._program.inventory
+        members = [inventory.member(str(n.target)) for n in nodes if n.op in ("call_module", "get_attr")]
+        found: list[Tensor] = []
+        for member in members:
+            if isinstance(member, nn.Module):
+                found.extend(member.parameters())
+            elif isinstance(member, nn.Parameter):
+                found.append(member)
+        return found
+
+    def _survey(self) -> tuple[Place, ...]:
+        reasons = {node: self._reason(node) for node in self._nodes}
+        legal = {node for node, reason in reasons.items() if not reason}
+        flow = self._flows[0]
+        crossed = {node for node in self._nodes if self._others(node)}
+        running = flow.needed & flow.dependent
+        front = {node for node in legal if node.op == "call_module" and self._is_preprocess(node)}
+        blocks = block_cuts(self._program, self._names, legal - front, crossed, running)
+        residual = {home(self._program, self._names, node) for node in crossed} - {None}
+        places = []
+        for number, node in enumerate(self._nodes):
+            names, reason = self._names[node], reasons[node]
+            if reason and node in crossed and home(self._program, self._names, node) in residual:
+                reason = f"is inside a residual block: {reason}"
+            cut = None if reason else self._cut(node, names, node in blocks)
+            readable = node in self._twin and self._facts[0][node].shape is not None
+            places.append(Place(number, names.name, names.others, cut, reason, readable))
+        return tuple(places)
+
+    def _is_preprocess(self, node: fx.Node) -> bool:
+        from_input = node.all_input_nodes == [self._program.placeholder]
+        return from_input and str(node.target) == self._program.inventory.front
+
+    def _others(self, node: fx.Node) -> list[str]:
+        """The tensors that are still needed after ``node`` beside it, by name."""
+        if not self._facts[0][node].floating or node not in self._twin:
+            return []
+        eval_live = self._flows[0].live[node] - {node}
+        found = [value for value in eval_live if self._facts[0][value].number is None]
+        twin = self._twin[node]
+        for value in self._flows[1].live[twin] - {twin}:
+            if value in self._back and self._back[value] not in found and self._facts[1][value].number is None:
+                found.append(self._back[value])
+        found.sort(key=lambda value: self._flows[0].place[value])
+        return [self._names[v].name if v in self._names else "the input" for v in found]
+
+    def _reason(self, node: fx.Node) -> str:
+        """Why the network cannot be cut at ``node``; empty where it can."""
+        fact = self._facts[0][node]
+        if node in self._program.output.all_input_nodes:
+            return "is the network's output: nothing is left to decode"
+        if not fact.floating:
+            return "is not a tensor of activations"
+        if node not in self._twin:
+            return "is not computed in train mode"
+        if others := self._others(node):
+            verb = "is" if len(others) == 1 else "are"
+            return f"{', '.join(others[:4])} {verb} still needed after it"
+        twin = self._twin[node]
+        lives = [flow.live[own] for flow, own in zip(self._flows, (node, twin), strict=True)]
+        if lives != [{node}, {twin}]:
+            numbers = {self._names[v].name for v in lives[0] - {node} if v in self._names}
+            what = f"the number {', '.join(sorted(numbers))} is" if numbers else "another value is"
+            return f"{what} still needed after it" if node in lives[0] else "is not read by what follows"
+        if not all(known[own].is_activation(self._batch) for known, own in zip(self._facts, (node, twin), strict=True)):
+            return f"does not hold one entry per image: its shape is {fact.shape} for a batch of {self._batch}"
+        return ""
+
+    def _cut(self, node: fx.Node, names: Names, block: bool) -> Cut:
+        shape = (self._facts[0][node].shape or ())[1:]
+        kind = layout(self._program, self._facts[0], node)
+        parameters, macs = self._up_to[node]
+        cut = Cut(
+            names.name, kind, shape, None, parameters, self._total[0] - parameters, macs, self._total[1] - macs,
+            tuple(dict.fromkeys(names.others)), block,
+        )  # fmt: skip
+        if cut.grid is None or self._height is None:
+            return cut
+        return replace(cut, stride=self._height / cut.grid[0])

@@ -1,0 +1,126 @@
+"""A module that runs a part of a graph with the network's own submodules."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, final
+
+from torch import Tensor, fx, nn
+
+from suture.graph.inventory import Inventory
+from suture.graph.program import INPUT
+
+Run = Callable[[nn.Module, Tensor], Any]
+
+
+@final
+class Piece(nn.Module):
+    """Runs the first graph in eval mode, the second in train mode.
+
+    Submodules, parameters and buffers are the network's own objects under the network's own names, so that training
+    the piece trains the network. Moving a piece to another device moves the parameters it shares; a buffer that
+    belongs to no submodule of torch.nn is then shared no longer.
+    """
+
+    def __init__(self, inventory: Inventory, evaluating: fx.Graph, training: fx.Graph) -> None:
+        super().__init__()
+        self.training = inventory.network.training
+        fill(self, inventory, _targets((evaluating, training)))
+        self._evaluating, code = _compiled(evaluating)
+        self._training, other = _compiled(training)
+        if code == other:
+            self._training = self._evaluating
+
+    def forward(self, x: Tensor) -> Any:
+        run = self._training if self.training else self._evaluating
+        return run(self, x)
+
+
+def fill(owner: nn.Module, inventory: Inventory, names: Iterable[str]) -> None:
+    """Give ``owner`` the named modules, parameters and buffers, each under all the names it has."""
+    wanted = sorted({same for name in names for same in inventory.names(name)}, key=lambda name: name.count("."))
+    for name in wanted:
+        member = inventory.member(name)
+        if isinstance(member, nn.Module):
+            parent, last = _parent(owner, name)
+            if last not in parent._modules:
+                parent.add_module(last, member)
+    for name in wanted:
+        member = inventory.member(name)
+        if not isinstance(member, nn.Module):
+            parent, last = _parent(owner, name)
+            if isinstance(member, nn.Parameter) and last not in parent._parameters:
+                parent.register_parameter(last, member)
+            elif not isinstance(member, nn.Parameter) and last not in parent._buffers:
+                parent.register_buffer(last, member, persistent=inventory.persistent(name))
+
+
+def _parent(owner: nn.Module, name: str) -> tuple[nn.Module, str]:
+    """The module that is to hold ``name``, made of empty modules where it does not exist yet."""
+    *path, last = name.split(".")
+    for part in path:
+        if part not in owner._modules:
+            empty = nn.Module()
+            empty.training = owner.training
+            owner.add_module(part, empty)
+        child = owner._modules[part]
+        if child is None:
+            raise KeyError(name)
+        owner = child
+    return owner, last
+
+
+def _targets(graphs: Iterable[fx.Graph]) -> set[str]:
+    return {
+        str(node.target) for graph in graphs for node in graph.nodes if node.op in ("call_module", "get_attr")
+    }
+
+
+def _compiled(graph: fx.Graph) -> tuple[Run, str]:
+    code = graph.python_code("self")
+    scope = dict(code.globals)
+    exec(compile(code.src, "<suture.graph.piece>", "exec"), scope)
+    run: Run = scope["forward"]
+    return run, code.src
+
+
+def part(
+    nodes: Iterable[fx.Node],
+    *,
+    start: fx.Node | None = None,
+    clone: bool = False,
+    sizes: Iterable[fx.Node] = (),
+    result: fx.Node | None = None,
+    taps: Mapping[str, tuple[fx.Node, bool]] | None = None,
+) -> fx.Graph:
+    """A graph of ``nodes``, given in order, whose input takes the place of ``start`` (cloned first, on request).
+
+    ``sizes`` are batch sizes, to be read off the input anew where there is a ``start``. The graph returns
+    ``result``, or the dict of ``taps`` (each cloned where its flag says so), or what the output node among
+    ``nodes`` returns.
+    """
+    graph, known = fx.Graph(), {}
+    if start is not None:
+        known[start] = graph.placeholder(INPUT)
+        entry = known[start]
+        if clone:
+            known[start] = graph.call_method("clone", (entry,))
+        wanted = set(sizes)
+    else:
+        wanted = set()
+    kept = _kept(taps)
+    for node in nodes:
+        if node in wanted:
+            known[node] = graph.call_method("size", (known[start], 0))  # type: ignore[index]
+        else:
+            known[node] = graph.node_copy(node, lambda source: known[source])
+        if node in kept:
+            # At once: a later node may write to it.
+            kept[node] = graph.call_method("clone", (known[node],)) if kept[node] else known[node]
+    if taps is not None:
+        graph.output({name: kept[node] for name, (node, _) in taps.items()})
+    elif result is not None:
+        graph.output(known[result])
+    return graph
+
+
+def _kept(taps: Mapping[str, tuple[fx.Node, bool]] | None) -> dict[fx.Node, Any]:
+    return {node: clone for node, clone in (taps or {}).values()}

@@ -1,0 +1,54 @@
+"""What following a network yields: a graph, and which value is the output of which module call."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple, final
+
+import torch
+from torch import fx
+
+from suture.graph.inventory import Inventory
+
+INPUT: Final = "input"
+
+
+class Call(NamedTuple):
+    """The ``count``-th call, from 0, of the module at ``path``."""
+
+    path: str
+    count: int
+
+
+@final
+@dataclass(frozen=True)
+class Program:
+    """One mode of one network. Targets of module and attribute nodes are names of the inventory.
+
+    ``scopes`` gives the module calls around a node, innermost last (the root left out); ``outputs`` the module calls
+    that return one value, in the order in which they return.
+    """
+
+    graph: fx.Graph
+    inventory: Inventory
+    scopes: Mapping[fx.Node, tuple[Call, ...]]
+    outputs: tuple[tuple[Call, fx.Node], ...]
+
+    @property
+    def placeholder(self) -> fx.Node:
+        return next(node for node in self.graph.nodes if node.op == "placeholder")
+
+    @property
+    def output(self) -> fx.Node:
+        return next(node for node in reversed(self.graph.nodes) if node.op == "output")
+
+
+def operation(node: fx.Node) -> str:
+    """The bare name of what a node does: ``add`` for ``operator.add``, ``aten.add_.Tensor`` and ``Tensor.add_``."""
+    target = node.target
+    if isinstance(target, torch._ops.OpOverload):
+        name = target._schema.name.rpartition("::")[2]
+    elif isinstance(target, str):
+        name = target.rpartition(".")[2]
+    else:
+        name = getattr(target, "__name__", type(target).__name__)
+    return name.strip("_") or name

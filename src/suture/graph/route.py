@@ -1,0 +1,50 @@
+"""What each rung of the ladder offers: named places of a network, and how to cut or read there."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+from torch import nn
+
+from suture.spec.cut import Cut
+
+
+@final
+@dataclass(frozen=True)
+class Place:
+    """A value that has a name. ``cut`` is None where the network cannot be cut; ``reason`` then says why."""
+
+    number: int
+    name: str
+    aliases: tuple[str, ...]
+    cut: Cut | None
+    reason: str = ""
+    readable: bool = True
+
+
+class Route(ABC):
+    """A network that a rung followed from input to output."""
+
+    @property
+    @abstractmethod
+    def places(self) -> tuple[Place, ...]:
+        """All named values, in the order in which the network computes them."""
+
+    @property
+    @abstractmethod
+    def parameters(self) -> int:
+        """The number of parameters in use, each counted once."""
+
+    @property
+    @abstractmethod
+    def macs(self) -> int:
+        """Multiply-accumulates for one image."""
+
+    @abstractmethod
+    def halves(self, place: Place) -> tuple[nn.Module, nn.Module]:
+        """The part up to a legal ``place``, and the part after it."""
+
+    @abstractmethod
+    def taps(self, places: Mapping[str, Place]) -> nn.Module:
+        """A module whose forward returns a dict of the values at ``places``."""

@@ -1,0 +1,89 @@
+"""First rung: symbolic tracing with torch.fx."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, final
+
+import torch
+from torch import Tensor, fx, nn
+
+from suture.data.preprocess import Preprocess
+from suture.graph.inventory import Inventory
+from suture.graph.program import INPUT, Call, Program
+from suture.graph.untouched import untouched
+
+
+def follow(inventory: Inventory, training: bool) -> Program:
+    """One mode of the network as a graph. Raises whatever torch.fx raises where control flow depends on data."""
+    tracer = _Tracer(inventory)
+    with untouched(inventory.network, training):
+        graph = tracer.trace(inventory.network)
+    for node in graph.nodes:
+        if node.op in ("call_module", "get_attr") and node not in tracer.settled:
+            node.target = inventory.public(str(node.target))
+    return Program(graph, inventory, tracer.scopes, tuple(tracer.returned))
+
+
+def _declared_leaves() -> tuple[set[type[nn.Module]], tuple[Callable[..., Any], ...]]:
+    """Modules and functions that their library declared unfit for tracing."""
+    registry = sys.modules.get("timm.layers")
+    if registry is None:
+        return set(), ()
+    return set(registry.get_notrace_modules()), tuple(registry.get_notrace_functions())
+
+
+@final
+class _Tracer(fx.Tracer):
+    """Keeps the calls around each node, the node each call returns, and constants out of the caller's module."""
+
+    # Otherwise arithmetic on buffers alone happens now, and later weights never reach it.
+    proxy_buffer_attributes = True
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._leaves, functions = _declared_leaves()
+        super().__init__(autowrap_functions=functions)
+        self._inventory = inventory
+        self._stack: list[Call] = []
+        self._calls: Counter[str] = Counter()
+        self.scopes: dict[fx.Node, tuple[Call, ...]] = {}
+        self.returned: list[tuple[Call, fx.Node]] = []
+        self.settled: set[fx.Node] = set()
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        declared = isinstance(m, (Preprocess, torch.jit.ScriptModule)) or type(m) in self._leaves
+        return declared or super().is_leaf_module(m, module_qualified_name)
+
+    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:
+        # One input; every other argument of forward keeps the default its author gave it.
+        return root_fn, [self.root, self.create_proxy("placeholder", INPUT, (), {})]
+
+    def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        path = self._inventory.public(self.path_of_module(m))
+        call = Call(path, self._calls[path])
+        self._calls[path] += 1
+        if path:
+            self._stack.append(call)
+        try:
+            result = super().call_module(m, forward, args, kwargs)
+        finally:
+            if path:
+                self._stack.pop()
+        if path and isinstance(result, fx.Proxy):
+            self.returned.append((call, result.node))
+        return result
+
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        node = super().create_node(*args, **kwargs)
+        self.scopes[node] = tuple(self._stack)
+        return node
+
+    def create_arg(self, a: Any) -> Any:
+        # The base class would set such a tensor as an attribute of the caller's module.
+        if isinstance(a, Tensor) and not isinstance(a, nn.Parameter):
+            known = {id(tensor) for tensor in self.root.buffers()}
+            if id(a) not in known:
+                node = self.create_node("get_attr", self._inventory.constant(a), (), {})
+                self.settled.add(node)
+                return node
+        return super().create_arg(a)

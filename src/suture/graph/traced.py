@@ -1,0 +1,171 @@
+"""trace(network): where a network can be cut, and the means to cut and to read it there."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from suture.errors import CutError, TraceError, listed, nearest
+from suture.graph.inventory import Inventory
+from suture.graph.ladder import RUNGS, Rung
+from suture.graph.network import Network
+from suture.graph.route import Place, Route
+from suture.graph.verify import answers, brief
+from suture.spec.cut import Cut
+
+BATCH = 2
+
+
+def trace(network: nn.Module, example: Tensor | None = None) -> "Traced":
+    """Follow ``network`` from its input to its output; the network itself is left as it is.
+
+    ``example`` is a batch of what the network takes, floats with the images on axis 0; a ``Network`` needs none.
+    The network runs on two of its images, in eval and in train mode. Raises TraceError where an example is
+    missing, the network fails on it, or no cut is found.
+    """
+    batch = _batch(network, example)
+    wanted = answers(network, batch)
+    inventory = Inventory(network)
+    failures: list[str] = []
+    for rung, climb in RUNGS.items():
+        try:
+            route = climb(inventory, batch, wanted)
+        except Exception as error:
+            failures.append(f"{rung}: {brief(error)}")
+            continue
+        if any(place.cut for place in route.places):
+            return Traced(network, rung, "; ".join(failures) or None, route)
+        failures.append(f"{rung}: no value alone separates the input from the output")
+    raise TraceError(
+        f"no cut was found in this {type(network).__name__} ({'; '.join(failures)})",
+        expected="a network with a place where one tensor separates its input from its output",
+        instead="a network that hands one tensor from module to module, without side inputs",
+    )
+
+
+def _batch(network: nn.Module, example: Tensor | None) -> Tensor:
+    if example is None:
+        if not isinstance(network, Network):
+            raise TraceError(
+                f"a {type(network).__name__} does not say what images it takes",
+                expected="an example batch for any network that was not loaded from a source",
+                instead="trace(network, torch.rand(2, 3, 224, 224))",
+            )
+        like = next((p for p in network.parameters() if p.is_floating_point()), torch.empty(0))
+        side, generator = network.input_size, torch.Generator().manual_seed(0)
+        images = torch.rand(BATCH, 3, side, side, generator=generator)
+        return images.to(device=like.device, dtype=like.dtype)
+    if not example.is_floating_point() or example.ndim < 2 or not len(example):
+        raise TraceError(
+            f"the example has shape {tuple(example.shape)} and type {example.dtype}",
+            expected="a batch of floats with the images on axis 0",
+            instead="torch.rand(2, 3, 224, 224), or images.float() / 255",
+        )
+    example = example.detach()
+    return example[:BATCH].clone() if len(example) >= BATCH else torch.cat([example] * BATCH)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """A network and its cuts.
+
+    ``tracer`` is the rung that held: ``fx`` and ``export`` follow values, ``hooks`` follows module order only.
+    ``why`` says why the rungs above did not hold.
+    """
+
+    network: nn.Module
+    tracer: Rung
+    why: str | None
+    _route: Route = field(repr=False)
+
+    @property
+    def parameters(self) -> int:
+        """Parameters in use, each counted once."""
+        return self._route.parameters
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for one image."""
+        return self._route.macs
+
+    def cuts(self, fine: bool = False) -> tuple[Cut, ...]:
+        """The block cuts, or all legal cuts, in the order in which the network computes them."""
+        return tuple(place.cut for place in self._route.places if place.cut and (fine or place.cut.block))
+
+    def find(self, name: str) -> Cut:
+        """The cut of this name or alias. Raises CutError where there is none, or where it is not legal."""
+        cut = self._legal(name).cut
+        if cut is None:
+            raise AssertionError(name)
+        return cut
+
+    def split(self, name: str) -> tuple[nn.Module, nn.Module]:
+        """(encoder, decoder) at the named cut, so that ``decoder(encoder(x))`` equals ``network(x)`` in both modes.
+
+        Both run on the network's own parameters, under their names in its state dict. Raises CutError as ``find``.
+        """
+        return self._route.halves(self._legal(name))
+
+    def tap(self, names: Iterable[str]) -> nn.Module:
+        """A module that maps images to a dict of the named values, which need not be legal cuts.
+
+        Nothing after the last of them is computed, and no later in-place operation shows in them. Raises CutError
+        for a name that is no tensor of the network, or where no name is given.
+        """
+        wanted = {name: self._readable(name) for name in names}
+        if not wanted:
+            raise CutError(
+                "no layer was named to tap",
+                expected="one name or more",
+                instead=f"tap([{self._some()[0]!r}])",
+            )
+        return self._route.taps(wanted)
+
+    def _legal(self, name: str) -> Place:
+        place = self._place(name)
+        if place.cut is None:
+            raise CutError(
+                f"the network cannot be cut at {name}: {place.name} {place.reason}",
+                expected="a value that alone separates the input from the output",
+                instead=listed(nearest(name, self._spelled(legal=True))),
+            )
+        return place
+
+    def _readable(self, name: str) -> Place:
+        place = self._place(name)
+        if not place.readable:
+            raise CutError(
+                f"the value {name} cannot be read",
+                expected="a layer whose output is one tensor in eval and in train mode",
+                instead=listed(nearest(name, self._spelled(legal=True))),
+            )
+        return place
+
+    def _place(self, name: str) -> Place:
+        known = {place.name: place for place in self._route.places}
+        for place in self._route.places:
+            for alias in place.aliases:
+                known.setdefault(alias, place)
+        if name in known:
+            return known[name]
+        if name in Inventory(self.network).modules:
+            raise CutError(
+                f"the module {name} has no output that is one tensor and the same in eval and in train mode",
+                expected="a module that runs in every forward pass and returns one tensor",
+                instead=listed(nearest(name, self._spelled(legal=True))),
+            )
+        raise CutError(
+            f"the network has no layer {name!r}",
+            expected=f"a layer of this network: {listed(self._some())}",
+            instead=listed(nearest(name, self._spelled(legal=False))),
+        )
+
+    def _spelled(self, legal: bool) -> list[str]:
+        places = [place for place in self._route.places if place.cut or not legal]
+        return [place.name for place in places] + [alias for place in places for alias in place.aliases]
+
+    def _some(self) -> list[str]:
+        return [cut.name for cut in self.cuts() or self.cuts(fine=True)]

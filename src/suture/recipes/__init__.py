@@ -1,0 +1,1 @@
+"""Where all rooms meet: recipes and the verbs they are made of."""

@@ -1,0 +1,55 @@
+"""A source string in, a network out."""
+
+import torch
+
+from suture.data.preprocess import Preprocess
+from suture.errors import SourceError
+from suture.graph.network import Network
+from suture.sources.registry import LOADERS, Body, Request
+from suture.spec.source import Source, parse_source
+
+
+def load(
+    source: str | Source,
+    *,
+    trust_code: bool = False,
+    num_classes: int | None = None,
+    seed: int = 0,
+    scratch: bool = False,
+) -> Network:
+    """Load a network, in eval mode, with its preprocessing as its first module.
+
+    ``source`` is a string such as ``zoo:tiny10-a`` or ``torchvision:resnet18@IMAGENET1K_V1``. ``num_classes`` asks
+    for another head where the architecture allows it; ``seed`` draws random weights (``@none``); ``scratch`` takes
+    random weights where none are named. The caller's random state is left alone. Raises SourceError, WeightsError,
+    TrustError.
+    """
+    parsed = parse_source(source) if isinstance(source, str) else source
+    loader = LOADERS.get(parsed.kind)
+    if loader is None:
+        raise SourceError(
+            f"nothing loads {parsed.kind}: sources yet",
+            expected=f"one of {', '.join(LOADERS)}",
+            instead="import suture first; it registers every kind",
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        loaded = loader(Request(parsed, trust_code, num_classes, seed, scratch))
+    network = loaded if isinstance(loaded, Network) else _wrap(parsed, loaded)
+    return network.eval()
+
+
+def _wrap(source: Source, body: Body) -> Network:
+    override = source.override
+    mean, std = override.norm or body.norm
+    size = override.size or body.size
+    resize = override.size or body.resize
+    preprocess = Preprocess(mean, std, size, resize, override.interpolation or body.interpolation)
+    return Network(
+        body.module,
+        preprocess,
+        input_size=size or body.input_size,
+        classes=body.classes,
+        origin=source.origin,
+        licence=body.licence,
+    )

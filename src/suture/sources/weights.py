@@ -1,0 +1,83 @@
+"""Weight files in and out: safetensors, or .pth read without running any code."""
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from suture.errors import WeightsError, listed
+
+WRAPPERS = ("state_dict", "model", "model_state_dict")
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """All tensors of a .safetensors, .pth, .pt or .bin file, by name.
+
+    A pickled checkpoint is read with ``weights_only=True``: no code in it runs. ``state_dict`` and ``model``
+    wrappers and the ``module.`` prefix of DataParallel are taken off. Raises WeightsError.
+    """
+    if not path.is_file():
+        raise WeightsError(
+            f"there is no weight file {path}",
+            expected="a .safetensors, .pth or .pt file",
+            instead="@PATH with a file that exists, or @none for random weights",
+        )
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise WeightsError(
+            f"{path} cannot be read as weights: {str(error).splitlines()[0]}",
+            expected="a file of tensors only; nothing in it is executed",
+            instead="save the network's state_dict() with safetensors.torch.save_file",
+        ) from error
+    for wrapper in WRAPPERS:
+        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
+            state = state[wrapper]
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(
+            f"{path} holds a {type(state).__name__}, not named tensors",
+            expected="a state_dict",
+            instead="save the network's state_dict() with safetensors.torch.save_file",
+        )
+    return {str(name).removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def load_weights(module: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
+    """Copy ``state`` into ``module``; every tensor must fit. Raises WeightsError naming the keys that do not."""
+    own = module.state_dict()
+    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    extra = [key for key in state if key not in own]
+    shapes = [
+        f"{key} {tuple(state[key].shape)} for {tuple(own[key].shape)}"
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
+    problems = [
+        f"{title} {listed(keys)}"
+        for title, keys in (("missing", missing), ("unexpected", extra), ("of another shape", shapes))
+        if keys
+    ]
+    if problems:
+        raise WeightsError(
+            f"{what} is of another network: {'; '.join(problems)}",
+            expected=f"the {len(own)} tensors of this {type(module).__name__}",
+            instead="the source whose architecture made the file, or the file that fits this one",
+        )
+    module.load_state_dict(state, strict=False)
+
+
+def digest(state: Mapping[str, Tensor]) -> str:
+    """sha256 over names, types, shapes and bytes, whatever the order."""
+    sha = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        sha.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return sha.hexdigest()

@@ -1,0 +1,30 @@
+"""Tiny10: eight convolutions without padding, each followed by BatchNorm and ReLU.
+
+The network of Csiszarik et al. 2021, "Similarity and Matching of Neural Network Representations"
+(arXiv 2110.14633), for 32x32 images.
+"""
+
+from torch import Tensor, nn
+
+LAYERS = ((16, 3, 1), (16, 3, 1), (32, 3, 2), (32, 3, 1), (32, 3, 1), (64, 3, 2), (64, 3, 1), (64, 1, 1))
+
+
+class Tiny10(nn.Module):
+    """(N, 3, 32, 32) to (N, num_classes); layers conv1 bn1 relu1 ... conv8 bn8 relu8 fc."""
+
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__()
+        width = 3
+        for number, (channels, kernel, stride) in enumerate(LAYERS, 1):
+            self.add_module(f"conv{number}", nn.Conv2d(width, channels, kernel, stride))
+            self.add_module(f"bn{number}", nn.BatchNorm2d(channels))
+            self.add_module(f"relu{number}", nn.ReLU())
+            width = channels
+        self.fc = nn.Linear(width, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for number in range(1, len(LAYERS) + 1):
+            for kind in ("conv", "bn", "relu"):
+                x = self.get_submodule(f"{kind}{number}")(x)
+        logits: Tensor = self.fc(x.mean((2, 3)))
+        return logits

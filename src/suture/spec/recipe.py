@@ -1,0 +1,121 @@
+"""A recipe: the YAML spelling of a chain of verbs.
+
+    name: my-first-hybrid        # the run folder, runs/my-first-hybrid
+    data: sample
+    seed: 0
+    steps:
+      - search:
+          a: zoo:resnet20-a
+          b: zoo:tiny10-a
+          top: 5
+"""
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from suture.errors import SutureError
+from suture.spec.adapter import Resample, Start
+from suture.spec.source import parse_source
+from suture.spec.stage import Stage
+
+
+def _source(text: str) -> str:
+    try:
+        parse_source(text)
+    except SutureError as error:
+        raise ValueError(f"{error.given}; expected {error.expected}; instead {error.instead}") from error
+    return text
+
+
+def _pair(text: str) -> str:
+    if len(text.split(":")) != 2 or not all(text.split(":")):
+        raise ValueError(f"{text!r} names no two layers; expected X:Y, the encoder's last layer of a and the layer of b")
+    return text
+
+
+SourceText = Annotated[str, AfterValidator(_source)]
+At = Annotated[str, AfterValidator(_pair)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Step(BaseModel):
+    """What every verb shares: frozen, and no field that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    verb: ClassVar[str]
+
+
+class Joined(Step):
+    """What stitch and search share. ``a`` gives the encoder, ``b`` the decoder."""
+
+    a: SourceText
+    b: SourceText
+    adapter: str = "linear"
+    resample: Resample = "bilinear"
+    init: Start = "least-squares"
+    ridge: Annotated[float, Field(ge=0)] = 0.0
+    fit_images: Count = 1024
+
+
+class TrainStep(Step):
+    """Train one network; ``scratch`` starts from random weights."""
+
+    verb: ClassVar[str] = "train"
+    model: SourceText
+    stage: Stage = Stage(moves=("all",))
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        wrong = [part for part in self.stage.moves if part not in ("all", "head")]
+        if wrong:
+            raise ValueError(f"a single network has no {wrong[0]}; expected moves: [all] or [head]")
+        return self
+
+
+class StitchStep(Joined):
+    """Stitch two networks at one place and train the adapter."""
+
+    verb: ClassVar[str] = "stitch"
+    at: At | None = None
+    new_head: bool = False
+    stage: Stage = Stage()
+    split: Literal["val", "test"] = "test"
+
+
+class SearchStep(Joined):
+    """Score every pair of block cuts, train the best few, score the winner on test."""
+
+    verb: ClassVar[str] = "search"
+    score_images: Count = 1024
+    top: Count = 5
+    stage: Stage = Stage(epochs=5)
+
+
+class EvalStep(Step):
+    """Accuracy and cross-entropy of one network."""
+
+    verb: ClassVar[str] = "eval"
+    model: SourceText
+    split: Literal["train", "val", "test"] = "test"
+
+
+STEPS: dict[str, type[Step]] = {step.verb: step for step in (TrainStep, StitchStep, SearchStep, EvalStep)}
+
+
+class Recipe(BaseModel):
+    """The whole recipe, frozen; ``steps`` hold one Step each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str | None = None
+    data: str = "sample"
+    seed: Annotated[int, Field(ge=0)] = 0
+    device: str = "auto"
+    skip_bad: bool = False
+    steps: Annotated[tuple[Any, ...], Field(min_length=1)]
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain data, defaults filled in: what ``recipe.yaml`` holds. The name is the folder's, not the recipe's."""
+        plain = self.model_dump(mode="json", exclude={"steps", "name"})
+        return plain | {"steps": [{step.verb: step.model_dump(mode="json")} for step in self.steps]}

@@ -1,0 +1,130 @@
+"""Names of networks: ``KIND:NAME[@WEIGHTS][?norm=...&size=...&interpolation=...]``."""
+
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Literal, cast
+
+from suture.errors import SourceError, listed, nearest
+from suture.spec.names import NORMS, SOURCES
+
+WEIGHT_FILES = (".safetensors", ".pth", ".pt", ".bin")
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
+Interpolation = Literal["nearest", "bilinear", "bicubic"]
+Triple = tuple[float, float, float]
+EXAMPLES = "zoo:tiny10-a, torchvision:resnet18@IMAGENET1K_V1, python:my_nets.py:make@weights.safetensors?size=32"
+
+
+@dataclass(frozen=True)
+class Override:
+    """What a source string says about preprocessing; None leaves the network's own."""
+
+    norm: tuple[Triple, Triple] | None = None
+    size: int | None = None
+    interpolation: Interpolation | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """``kind``, ``name``, and ``weights``: a tag, a path, ``none`` for random, or None for the default."""
+
+    kind: str
+    name: str
+    weights: str | None = None
+    override: Override = Override()
+    text: str = ""
+
+    @property
+    def path(self) -> str | None:
+        """The weights, if they are a file."""
+        is_file = self.weights is not None and (
+            self.weights.endswith(WEIGHT_FILES) or "/" in self.weights or "\\" in self.weights
+        )
+        return self.weights if is_file else None
+
+    @property
+    def random(self) -> bool:
+        return self.weights == "none"
+
+    @property
+    def origin(self) -> str:
+        """The source without any folder: what plans and reports may show."""
+        name = self.name
+        if self.kind == "run":
+            name = PurePath(name).name
+        elif self.kind == "python":
+            place, _, function = name.rpartition(":")
+            name = f"{PurePath(place).name}:{function}"
+        weights = PurePath(self.path).name if self.path else self.weights
+        return f"{self.kind}:{name}" + (f"@{weights}" if weights else "")
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_source(text: str) -> Source:
+    """Read a source string. Raises SourceError naming the part that does not fit."""
+    head, _, query = text.partition("?")
+    kind, colon, rest = head.partition(":")
+    name, at, weights = rest.partition("@")
+    if kind not in SOURCES or not colon:
+        guess = nearest(kind, SOURCES, 1)[0] if colon else "zoo"
+        raise SourceError(
+            f"{text!r} does not start with a kind of source",
+            expected=f"KIND:NAME with KIND one of {', '.join(SOURCES)}",
+            instead=f"{guess}:{rest or kind}; other examples: {EXAMPLES}",
+        )
+    if not name or (at and not weights):
+        missing = "weights after the @" if name else f"name after {kind}:"
+        raise SourceError(f"{text!r} has no {missing}", expected="KIND:NAME[@WEIGHTS]", instead=EXAMPLES)
+    if kind == "python" and ":" not in name:
+        raise SourceError(
+            f"{text!r} does not say which function makes the network",
+            expected="python:FILE_OR_MODULE:CALLABLE",
+            instead=f"python:{name}:NAME_OF_A_FUNCTION_THAT_RETURNS_A_MODULE",
+        )
+    return Source(kind, name, weights or None, _override(text, query), text)
+
+
+def _override(text: str, query: str) -> Override:
+    override = Override()
+    for item in filter(None, query.split("&")):
+        key, _, value = item.partition("=")
+        if key == "norm":
+            override = Override(_norm(text, value), override.size, override.interpolation)
+        elif key == "size":
+            if not value.isdigit() or int(value) < 1:
+                raise SourceError(f"size={value} in {text!r}", expected="pixels", instead="size=224")
+            override = Override(override.norm, int(value), override.interpolation)
+        elif key == "interpolation":
+            if value not in INTERPOLATIONS:
+                raise SourceError(
+                    f"interpolation={value} in {text!r}",
+                    expected=f"one of {', '.join(INTERPOLATIONS)}",
+                    instead=f"interpolation={nearest(value, INTERPOLATIONS, 1)[0]}",
+                )
+            override = Override(override.norm, override.size, cast(Interpolation, value))
+        else:
+            known = ("norm", "size", "interpolation")
+            raise SourceError(
+                f"{text!r} overrides {key!r}",
+                expected=f"some of {listed(known)} after the ?",
+                instead=f"{nearest(key, known, 1)[0]}={value or '...'}",
+            )
+    return override
+
+
+def _norm(text: str, value: str) -> tuple[Triple, Triple]:
+    if value in NORMS:
+        return NORMS[value]
+    try:
+        numbers = [float(part) for part in value.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 6 or min(numbers[3:]) <= 0:
+        raise SourceError(
+            f"norm={value} in {text!r}",
+            expected=f"one of {', '.join(NORMS)}, or six numbers: three means, three positive deviations",
+            instead=f"norm={nearest(value, NORMS, 1)[0]} or norm=.5,.5,.5,.25,.25,.25",
+        )
+    r, g, b, sr, sg, sb = numbers
+    return (r, g, b), (sr, sg, sb)

@@ -1,0 +1,34 @@
+"""One line of training: what moves, for how long, and how."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Part = Literal["adapter", "decoder", "head", "all"]
+Augmentation = Literal["flip", "crop"]
+
+
+class Stage(BaseModel):
+    """Frozen description of one stage of training.
+
+    ``moves`` names the parts that may change; everything else stays as it is, in eval mode. ``patience`` stops
+    after that many epochs without a better validation accuracy (None: never). ``views`` is the number of
+    augmented versions of the training images that are drawn once and stored where the encoder is frozen
+    (1: the images as they are).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    moves: tuple[Part, ...] = ("adapter",)
+    epochs: Annotated[int, Field(ge=0)] = 30
+    optimizer: Literal["sgd", "adam", "adamw"] = "adam"
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    schedule: Literal["constant", "one-cycle", "cosine"] = "constant"
+    batch_size: Annotated[int, Field(ge=1)] = 128
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    augment: tuple[Augmentation, ...] = ()
+    views: Annotated[int, Field(ge=1)] = 1
+    precision: Literal["fp32", "bf16"] = "fp32"
+    patience: Annotated[int, Field(ge=1)] | None = None

@@ -1,0 +1,168 @@
+"""The loop: batches in, a trained module out, one epoch like the next."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import Tensor, nn
+
+from suture.errors import TrainingError
+from suture.spec.stage import Stage
+from suture.training.schedules import SCHEDULES
+from suture.training.state import load_state, save_state
+
+Epoch = dict[str, Any]
+
+
+class Examples(Protocol):
+    """What is trained on: batches of (input, label) for one epoch, drawn with that epoch's generator."""
+
+    def __len__(self) -> int: ...
+
+    def epoch(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]: ...
+
+
+@dataclass
+class Hooks:
+    """What a training tells the outside: each finished epoch, and each batch as (done, of)."""
+
+    epoch: Callable[[Epoch], None] = lambda _: None
+    batch: Callable[[int, int], None] = lambda _done, _of: None
+
+
+@dataclass(frozen=True)
+class Moving:
+    """The modules that may change: their parameters get gradients, they alone are in train mode."""
+
+    modules: Sequence[nn.Module] = field(default_factory=tuple)
+
+    def parameters(self) -> list[nn.Parameter]:
+        return list(dict.fromkeys(p for module in self.modules for p in module.parameters()))
+
+
+def train(
+    model: nn.Module,
+    moving: Moving,
+    stage: Stage,
+    examples: Examples,
+    *,
+    evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    state: Path | None = None,
+    hooks: Hooks | None = None,
+) -> list[Epoch]:
+    """Train ``model`` for one stage and return one record an epoch: loss, accuracy, rate, seconds, validation.
+
+    ``evaluate`` is called after every epoch in eval mode. Every epoch draws from its own seed, so a training that
+    goes on from ``state`` ends with the same weights as an unbroken one. Frozen parts get no gradient and stay in
+    eval mode; flags are put back at the end. Raises TrainingError where the loss is not finite.
+    """
+    hooks = hooks or Hooks()
+    accelerator = _accelerator(stage, device)
+    model.to(accelerator.device)
+    before = [(p, p.requires_grad) for p in model.parameters()]
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    parameters = moving.parameters()
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    optimizer = _optimizer(stage, parameters)
+    history = load_state(state, model, optimizer) if state else []
+    runner = accelerator.prepare_model(model) if accelerator.num_processes > 1 else model
+    try:
+        for epoch in range(len(history), stage.epochs):
+            if _stalled(history, stage.patience):
+                break
+            started = time.perf_counter()
+            numbers = _epoch(accelerator, runner, moving, optimizer, stage, examples, epoch, seed, hooks)
+            model.eval()
+            if evaluate is not None:
+                numbers |= {f"val_{name}": value for name, value in evaluate(model).items()}
+            history.append({"epoch": epoch + 1, **numbers, "seconds": time.perf_counter() - started})
+            if state:
+                save_state(state, model, optimizer, history)
+            hooks.epoch(history[-1])
+    finally:
+        for parameter, flag in before:
+            parameter.requires_grad_(flag)
+            parameter.grad = None
+        model.eval()
+    return history
+
+
+def _epoch(
+    accelerator: Accelerator,
+    model: nn.Module,
+    moving: Moving,
+    optimizer: torch.optim.Optimizer,
+    stage: Stage,
+    examples: Examples,
+    epoch: int,
+    seed: int,
+    hooks: Hooks,
+) -> dict[str, float]:
+    model.eval()
+    for module in moving.modules:
+        module.train()
+    torch.manual_seed(seed + epoch)
+    generator = torch.Generator().manual_seed((seed << 20) + epoch)
+    steps = math.ceil(len(examples) / stage.batch_size)
+    loss_sum = right = seen = 0.0
+    for step, (inputs, labels) in enumerate(examples.epoch(stage.batch_size, generator)):
+        done = epoch * steps + step
+        rate = stage.lr * SCHEDULES[stage.schedule](done / max(stage.epochs * steps, 1))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        inputs, labels = inputs.to(accelerator.device), labels.to(accelerator.device)
+        with accelerator.autocast():
+            logits = model(inputs)
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=stage.label_smoothing)
+        if not math.isfinite(value := loss.item()):
+            raise TrainingError(
+                f"the loss became {value} in epoch {epoch + 1}, step {step + 1}, at learning rate {rate:.3g}",
+                expected="a finite loss",
+                instead=f"--lr {stage.lr / 10:.3g}, or --precision fp32",
+            )
+        optimizer.zero_grad(set_to_none=True)
+        accelerator.backward(loss)
+        optimizer.step()
+        n = len(labels)
+        loss_sum, right, seen = loss_sum + value * n, right + (logits.argmax(1) == labels).sum().item(), seen + n
+        hooks.batch(step + 1, steps)
+    return {"loss": loss_sum / seen, "accuracy": right / seen, "lr": rate}
+
+
+def _optimizer(stage: Stage, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+    if stage.optimizer == "sgd":
+        return torch.optim.SGD(
+            parameters,
+            stage.lr,
+            momentum=stage.momentum,
+            nesterov=stage.momentum > 0,
+            weight_decay=stage.weight_decay,
+        )
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    return kinds[stage.optimizer](parameters, stage.lr, weight_decay=stage.weight_decay)
+
+
+def _accelerator(stage: Stage, device: str) -> Accelerator:
+    """Accelerate keeps one state a process and refuses a second precision; stages may differ."""
+    precision = "bf16" if stage.precision == "bf16" else "no"
+    if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision:
+        AcceleratorState._reset_state()
+    return Accelerator(mixed_precision=precision, cpu=device == "cpu")
+
+
+def _stalled(history: Sequence[Epoch], patience: int | None) -> bool:
+    if patience is None or len(history) <= patience:
+        return False
+    scores = [epoch["val_accuracy"] for epoch in history]
+    return max(scores[-patience:]) <= max(scores[:-patience])

@@ -1,0 +1,29 @@
+"""Learning rates as pure functions of how far training has come."""
+
+import math
+from collections.abc import Callable
+
+WARM_UP = 0.3
+
+
+def constant(_progress: float) -> float:
+    return 1.0
+
+
+def cosine(progress: float) -> float:
+    """From 1 to 0 along half a cosine (Loshchilov & Hutter 2017, arXiv 1608.03983, without restarts)."""
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def one_cycle(progress: float) -> float:
+    """Up to 1 over the first 30 %, then down to 0, both along a cosine (Smith & Topin 2018, arXiv 1708.07120)."""
+    if progress < WARM_UP:
+        return 0.04 + 0.96 * (1 - cosine(progress / WARM_UP))
+    return cosine((progress - WARM_UP) / (1 - WARM_UP))
+
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": constant,
+    "cosine": cosine,
+    "one-cycle": one_cycle,
+}
