@@ -1,6 +1,7 @@
 """Small modules from one cut's shape to another's, with closed-form fits.
 
-A new kind is one file here whose class is decorated with ``register``, and its name in ``spec.names.ADAPTERS``.
+A new kind is one file here whose class is decorated with ``register``, and its name in
+``spec.names.ADAPTERS``.
 """
 
 from importlib import import_module

@@ -15,14 +15,15 @@ from suture.spec.cut import Cut
 class Adapter(nn.Module, ABC):
     """A module from the activation at ``source`` to what ``target``'s decoder expects.
 
-    A kind is a subclass with this constructor; it raises AdapterError for cuts it cannot join, and draws random
-    numbers from ``generator`` only. A ``fittable`` kind is an affine map of the channels and a
+    A kind is a subclass with this constructor; it raises AdapterError for cuts it cannot join, and draws
+    random numbers from ``generator`` only. A ``fittable`` kind is an affine map of the channels and a
     :class:`~suture.adapters.route.Route`, and overrides :meth:`set_map`.
     """
 
     fittable: ClassVar[bool] = False
 
-    def __init__(self, spec: AdapterSpec, source: Cut, target: Cut, generator: torch.Generator) -> None:  # noqa: ARG002
+    def __init__(self, spec: AdapterSpec, source: Cut, target: Cut, generator: torch.Generator) -> None:
+        del generator  # for the kinds that draw from it
         super().__init__()
         self.spec = spec
         self.source = source
@@ -39,6 +40,7 @@ class Adapter(nn.Module, ABC):
 
     def set_map(self, weight: Tensor, bias: Tensor) -> None:
         """Write ``weight`` (target channels, source channels) and ``bias`` (target channels,) in place."""
+        del weight, bias
         raise nothing_to_fit(self.spec)
 
     def extra_repr(self) -> str:
@@ -63,8 +65,8 @@ def register(name: str) -> Callable[[A], A]:
 def build(spec: AdapterSpec, source: Cut, target: Cut, seed: int = 0) -> Adapter:
     """The adapter of ``spec`` between two cuts, in float32 on the CPU.
 
-    ``seed`` decides a random start; the global random state is neither read nor moved. A least-squares start has
-    a zero map until ``fit`` writes it.
+    ``seed`` decides a random start; the global random state is neither read nor moved. A least-squares start
+    has a zero map until ``fit`` writes it.
 
     Raises AdapterError when this kind or start cannot join the two cuts.
     """

@@ -17,7 +17,8 @@ from suture.spec.cut import Cut, Layout
 class Frame:
     """The positions of one activation: a grid of (height, width), and whether a class token comes first.
 
-    ``loose`` marks tokens whose number fits no known grid; their grid reads (tokens, 1) and only their order counts.
+    ``loose`` marks tokens whose number fits no known grid; their grid reads (tokens, 1) and only their order
+    counts.
     """
 
     grid: tuple[int, int]
@@ -32,19 +33,19 @@ class Frame:
 def frame_of(cut: Cut, other: Cut) -> Frame:
     """The frame of ``cut``, where ``other``, the cut it is joined with, may say how tokens lie in a grid.
 
-    L tokens are the other's grid if it has L positions, or L − 1 and a class token; else a square grid if L or
-    L − 1 is a perfect square; else loose.
+    L tokens are the other's grid if it has L positions, or L − 1 and a class token; else a square grid if L
+    or L − 1 is a perfect square; else loose.
     """
     if cut.grid is not None:
         return Frame(cut.grid)
     if cut.layout is Layout.NC:
         return Frame((1, 1))
     length = cut.shape[0]
-    for token in (False, True):
-        side = math.isqrt(length - token)
-        for height, width in (other.grid or (0, 0), (side, side)):
-            if height and height * width == length - token:
-                return Frame((height, width), token)
+    known = [(other.grid, token) for token in (False, True) if other.grid]
+    square = [((math.isqrt(length - token),) * 2, token) for token in (False, True)]
+    for grid, token in known + square:
+        if 0 < grid[0] * grid[1] == length - token:
+            return Frame(grid, token)
     return Frame((length, 1), loose=True)
 
 
@@ -58,12 +59,12 @@ def to_grid(x: Tensor, layout: Layout, frame: Frame) -> tuple[Tensor, Tensor | N
         return x[:, :, None, None], None
     channels_first = x.transpose(1, 2)
     if frame.token:
-        return channels_first[:, :, 1:].unflatten(2, frame.grid), channels_first[:, :, :1]
-    return channels_first.unflatten(2, frame.grid), None
+        return torch.unflatten(channels_first[:, :, 1:], 2, frame.grid), channels_first[:, :, :1]
+    return torch.unflatten(channels_first, 2, frame.grid), None
 
 
 def from_grid(grid: Tensor, token: Tensor | None, layout: Layout) -> Tensor:
-    """The inverse of :func:`to_grid`; a vector needs a grid of one position. Maps and vectors drop the token."""
+    """The inverse of :func:`to_grid`; a vector needs a grid of one position. Only tokens keep the token."""
     if layout is Layout.NCHW:
         return grid
     if layout is Layout.NHWC:

@@ -1,14 +1,13 @@
 """A linear map of the channels, the same at every position.
 
-Lenc & Vedaldi 2015, "Understanding image representations by measuring their equivariance and equivalence", and
-Bansal et al. 2021, "Revisiting Model Stitching to Compare Neural Representations".
+Lenc & Vedaldi 2015, "Understanding image representations by measuring their equivariance and equivalence",
+and Bansal et al. 2021, "Revisiting Model Stitching to Compare Neural Representations".
 """
 
 import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import skip_init
 
 from suture.adapters.adapter import Adapter, register
 from suture.adapters.route import route
@@ -23,8 +22,8 @@ class Linear(Adapter):
 
     The map acts on the source's layout, or on the target's when that has fewer positions.
 
-    Starts: ``random`` as nn.Conv2d and nn.Linear draw theirs, ``eye`` for equal widths, ``least-squares`` zero
-    until fitted. Raises AdapterError for ``eye`` between unequal widths, and where no route leads.
+    Starts: ``random`` as nn.Conv2d and nn.Linear draw theirs, ``eye`` for equal widths, ``least-squares``
+    zero until fitted. Raises AdapterError for ``eye`` between unequal widths, and where no route leads.
     """
 
     fittable = True
@@ -36,9 +35,10 @@ class Linear(Adapter):
         layout = target.layout if self.route.reduces else source.layout
         self.map: nn.Conv2d | nn.Linear
         if layout is Layout.NCHW:
-            self.map = skip_init(nn.Conv2d, width_in, width_out, 1)
+            self.map = nn.Conv2d(width_in, width_out, 1, device="meta")
         else:
-            self.map = skip_init(nn.Linear, width_in, width_out)
+            self.map = nn.Linear(width_in, width_out, device="meta")
+        self.map.to_empty(device="cpu")  # built on meta, as a constructor draws from the global random state
         if spec.start == "random":
             self._start_random(generator)
         elif spec.start == "eye":

@@ -1,9 +1,10 @@
 """Streaming, centred least squares: y ≈ W x + b from rows that come in batches.
 
-The sums are taken about the first batch's mean, so that large means do not cancel (Chan, Golub & LeVeque 1983,
-"Algorithms for Computing the Sample Variance", section 3), in float64 throughout: a Gram matrix squares the
-condition number, and one multiplied in float32 loses every direction whose spread is below 1e-3 of the largest.
-Memory is O(p² + p·q), whatever the number of rows.
+The sums are taken about the first batch's mean, so that large means do not cancel (Chan, Golub & LeVeque
+1983, "Algorithms for Computing the Sample Variance", section 3), in float64 throughout: a Gram matrix squares
+the condition number. Between two trained Tiny10 networks, products in float32 take half the time, and put the
+maps out by 3e-6 in the median pair of cuts but by 4e-2 in the worst (bn1 to bn8); in float64 the worst is
+3e-9. Memory is O(p² + p·q), whatever the number of rows.
 """
 
 from collections.abc import Sequence
@@ -19,9 +20,10 @@ FLOAT32_EPS = torch.finfo(torch.float32).eps
 class Sums:
     """Everything least squares needs of n rows of x (n, p) and y (n, q), all in float64.
 
-    The columns of x may be several sources side by side, one Gram matrix for each: they share the cross products
-    with y but not their Gram. ``grams`` holds xᵀx of each source, ``cross`` is xᵀy (p, q), ``squares`` the
-    diagonal of yᵀy (q,), ``x_total`` and ``y_total`` column sums; all of rows less ``x_shift`` and ``y_shift``.
+    The columns of x may be several sources side by side, one Gram matrix for each: they share the cross
+    products with y but not their Gram. ``grams`` holds xᵀx of each source, ``cross`` is xᵀy (p, q),
+    ``squares`` the diagonal of yᵀy (q,), ``x_total`` and ``y_total`` column sums; all of rows less
+    ``x_shift`` and ``y_shift``.
     """
 
     n: int
@@ -40,7 +42,7 @@ class Sums:
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Eigenvalues (p,), with those that are only rounding set to 0, and eigenvectors (p, p) of a centred Gram."""
+    """Eigenvalues (p,), those that are only rounding set to 0, and eigenvectors (p, p) of a centred Gram."""
 
     values: Tensor
     vectors: Tensor
@@ -51,7 +53,7 @@ class Spectrum:
 
 
 def empty(widths: Sequence[int], targets: int, device: torch.device | None = None) -> Sums:
-    """No rows yet, of sources with these numbers of channels side by side, and of ``targets`` target channels."""
+    """No rows yet, of sources with these numbers of channels side by side, and of ``targets`` channels."""
 
     def zeros(*shape: int) -> Tensor:
         return torch.zeros(shape, dtype=torch.float64, device=device)
@@ -114,9 +116,9 @@ def decompose(sums: Sums) -> Spectrum:
 def solve(sums: Sums, ridge: float = 0.0, spectrum: Spectrum | None = None) -> tuple[Tensor, Tensor, float]:
     """W (q, p), b (q,) and the share of y's variance that is left, 1 − R², in [0, 1].
 
-    Minimises Σ ‖y − W x − b‖² + ridge · ‖W‖² over the n rows of one source: ``ridge`` is absolute, so its effect
-    shrinks as rows are added, and b is not penalised. Without ridge, the solution of minimum norm. ``spectrum``,
-    from :func:`decompose`, saves computing it again for another target. A constant y leaves 0.
+    Minimises Σ ‖y − W x − b‖² + ridge · ‖W‖² over the n rows of one source: ``ridge`` is absolute, so its
+    effect shrinks as rows are added, and b is not penalised. Without ridge, the solution of minimum norm.
+    ``spectrum``, from :func:`decompose`, saves computing it again for another target. A constant y leaves 0.
 
     Needs at least one row.
     """

@@ -19,7 +19,7 @@ CHUNK_BYTES = 2**22  # of rows in float64, so that they stay in a processor's ca
 
 @dataclass(frozen=True)
 class FitReport:
-    """``n`` rows (images times positions), ``residual`` = 1 − R² in [0, 1], ``rank`` of the source's channels."""
+    """``n`` rows (images times positions), ``residual`` 1 − R² in [0, 1], ``rank`` of the source's rows."""
 
     n: int
     residual: float
@@ -28,7 +28,7 @@ class FitReport:
 
 @dataclass
 class _Group:
-    """Sources and targets that meet on one frame. Each source is moved, and its Gram computed, once for all."""
+    """Sources and targets that meet on one frame: each source is moved, and has its Gram, once for all."""
 
     routes: dict[int, Route] = field(default_factory=dict)
     targets: list[int] = field(default_factory=list)
@@ -39,8 +39,9 @@ class _Group:
 class PairFits:
     """Maps between all ``pairs`` (i, j) of a source and a target cut that a route joins.
 
-    Feed batches to :meth:`update`, then read :meth:`solve` or :meth:`adapter` of any pair, at any time. Memory is
-    O((Σp + Σq)²) in the channels for every frame among the targets, whatever the number of images.
+    Feed batches to :meth:`update`, then read :meth:`solve` or :meth:`adapter` of any pair, at any time.
+    Memory is O(Σp² + Σp · Σq) in the channels for every frame among the targets, whatever the number of
+    images.
 
     Raises AdapterError for a kind that has nothing to fit.
     """
@@ -90,7 +91,7 @@ class PairFits:
             group.spectra.clear()
 
     def solve(self, i: int, j: int) -> tuple[Tensor, Tensor, FitReport]:
-        """Weight (target channels, source channels) and bias (target channels,), float64, and how well they fit.
+        """Weight (target channels, source channels) and bias (target channels,) in float64, and the report.
 
         Raises AdapterError for a pair that no route joins, and before any image was seen.
         """

@@ -1,7 +1,7 @@
 """How the positions of one cut become the positions of another.
 
-Every output position is a weighted mean of input positions, the weights summing to 1. So moving commutes with any
-affine map of the channels, and is done where there are fewer positions.
+Every output position is a weighted mean of input positions, the weights summing to 1. So moving commutes with
+any affine map of the channels, and is done where there are fewer positions.
 """
 
 from dataclasses import dataclass, replace
@@ -15,18 +15,20 @@ from suture.errors import AdapterError
 from suture.spec.adapter import Resample
 from suture.spec.cut import Cut, Layout
 
+HALF = frozenset((torch.float16, torch.bfloat16))
+
 
 @dataclass(frozen=True)
 class Route:
-    """From ``layout`` over ``frame`` to ``target_layout`` over ``target_frame``; calling it moves an activation.
+    """From one layout and frame to another; calling it moves an activation.
 
     - Equal layouts and frames: the activation itself, untouched.
     - To a single position: the mean over all positions, a class token among them.
     - From a single position: the same value everywhere.
     - Grid to grid: bilinear, corners not aligned, antialiased only when a side shrinks; or ``nearest``, which
       takes the nearest pixel centre.
-    - A class token goes to the class token, is dropped where the target has none, and is the mean over the grid
-      where the source has none.
+    - A class token goes to the class token, is dropped where the target has none, and is the mean over the
+      grid where the source has none.
     """
 
     layout: Layout
@@ -61,8 +63,10 @@ class Route:
             return grid.expand(-1, -1, *size)
         if self.resample == "nearest":
             return F.interpolate(grid, size, mode="nearest-exact")
-        shrinks = any(after < before for before, after in zip(self.frame.grid, size, strict=True))
-        return F.interpolate(grid, size, mode="bilinear", align_corners=False, antialias=shrinks)
+        if all(after >= before for before, after in zip(self.frame.grid, size, strict=True)):
+            return F.interpolate(grid, size, mode="bilinear", align_corners=False)
+        wide = grid.float() if grid.dtype in HALF else grid  # the CPU's antialiasing knows no half precision
+        return F.interpolate(wide, size, mode="bilinear", align_corners=False, antialias=True).to(grid.dtype)
 
     def rows(self, x: Tensor) -> Tensor:
         """The activation at the target's positions, as a matrix (N · positions, C)."""
@@ -72,8 +76,8 @@ class Route:
 def route(source: Cut, target: Cut, resample: Resample = "bilinear") -> Route:
     """The route between two cuts.
 
-    With ``none`` a grid keeps its size (only layout and class token follow the target); a vector, which has no
-    grid, is still pooled to or spread out.
+    With ``none`` a grid keeps its size (only layout and class token follow the target); a vector, which has
+    no grid, is still pooled to or spread out.
 
     Raises AdapterError when tokens that fit no grid meet other positions.
     """

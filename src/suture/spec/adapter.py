@@ -15,9 +15,10 @@ Start = Literal["least-squares", "random", "eye"]
 class AdapterSpec:
     """Frozen choice of an adapter; the two cuts give its shape.
 
-    ``resample`` is how one grid becomes another; ``none`` keeps the source's grid, for a decoder that takes any.
-    ``ridge`` is the absolute penalty λ ≥ 0 of a least-squares start, in units of the summed squared activations
-    (see ``suture.adapters.lstsq.solve``). A kind without parameters ignores ``start`` and ``ridge``.
+    ``resample`` is how one grid becomes another; ``none`` keeps the source's grid, for a decoder that takes
+    any. ``ridge`` is the absolute penalty λ ≥ 0 of a least-squares start, in units of the summed squared
+    activations (see ``suture.adapters.lstsq.solve``). A kind without parameters ignores ``start`` and
+    ``ridge``.
 
     Raises AdapterError for an unknown name or a ridge that is not a finite number ≥ 0.
     """
