@@ -1,0 +1,55 @@
+"""Build one better vision network out of parts of pretrained ones, and see whether it really is better.
+
+    import suture
+
+    a, b = suture.load("zoo:tiny10-a"), suture.load("zoo:resnet20-a")
+    [cut.name for cut in suture.cuts(a)]
+    hybrid = suture.stitch(a, b, at=("relu5", "layer2.2"))
+
+Every name is imported when first used: ``import suture`` does not import torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from suture.hybrids import Hybrid, save, stitch
+    from suture.recipes.face import cuts, evaluate, load, load_hybrid, search, split, train
+
+__version__ = "0.1.0"
+
+FACE = {
+    "load": "suture.recipes.face",
+    "load_hybrid": "suture.recipes.face",
+    "cuts": "suture.recipes.face",
+    "split": "suture.recipes.face",
+    "stitch": "suture.hybrids",
+    "save": "suture.hybrids",
+    "Hybrid": "suture.hybrids",
+    "search": "suture.recipes.face",
+    "train": "suture.recipes.face",
+    "evaluate": "suture.recipes.face",
+}
+
+__all__ = [
+    "Hybrid",
+    "cuts",
+    "evaluate",
+    "load",
+    "load_hybrid",
+    "save",
+    "search",
+    "split",
+    "stitch",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in FACE:
+        raise AttributeError(f"suture has no {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(FACE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

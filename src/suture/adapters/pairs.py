@@ -46,9 +46,7 @@ class PairFits:
     Raises AdapterError for a kind that has nothing to fit.
     """
 
-    def __init__(
-        self, sources: Sequence[Cut], targets: Sequence[Cut], spec: AdapterSpec | None = None
-    ) -> None:
+    def __init__(self, sources: Sequence[Cut], targets: Sequence[Cut], spec: AdapterSpec | None = None) -> None:
         self.sources = tuple(sources)
         self.targets = tuple(targets)
         self.spec = spec or AdapterSpec()

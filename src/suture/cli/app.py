@@ -1,7 +1,7 @@
 """The application: its commands, and how errors become messages and exit codes."""
 
 import sys
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from pydantic import BaseModel, ValidationError
@@ -14,15 +14,18 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Build one better vision network out of parts of pretrained ones, and see whether it really is better.",
+    help="Build one better vision network out of parts of pretrained ones, and see whether it really is better.\n\n"
+    "Start with: suture demo",
 )
 INTERRUPTED = 130
 Model = TypeVar("Model", bound=BaseModel)
 
 
 @app.callback()
-def root() -> None:
-    """Commands share one root, so that a single one still has its name."""
+def root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks. May stand anywhere.")] = False,
+) -> None:
+    del debug  # main has seen it, wherever it stood
 
 
 def build(kind: type[Model], **fields: Any) -> Model:
@@ -30,9 +33,13 @@ def build(kind: type[Model], **fields: Any) -> Model:
     try:
         return kind(**fields)
     except ValidationError as error:
-        told = [f"{'.'.join(map(str, e['loc'])) or 'options'}: {e['msg']} (given {e['input']!r})" for e in error.errors()]
+        told = [
+            f"{'.'.join(map(str, e['loc'])) or 'options'}: {e['msg']} (given {e['input']!r})" for e in error.errors()
+        ]
         raise RecipeError(
-            "; ".join(told), expected="values that fit", instead="the same command with --help for what each takes"
+            "; ".join(told),
+            expected="values that fit",
+            instead="the same command with --help for what each takes",
         ) from error
 
 
@@ -42,6 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     given = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in given
+    given = [argument for argument in given if argument != "--debug"]
     errors = Console(stderr=True)
     try:
         app(args=given)

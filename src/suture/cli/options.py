@@ -1,13 +1,14 @@
 """Options that several commands share, and what they do with them."""
 
-import json
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from suture.cli.watch import ConsoleWatch
 from suture.spec.recipe import Recipe, Step
@@ -23,12 +24,8 @@ SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out image files
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print the result only.")]
 PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print the resolved recipe and stop.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 
-
-def out() -> Console:
-    """Results go to stdout."""
-    return Console()
+Table = Callable[[dict[str, Any]], RenderableType]
 
 
 def watch(quiet: bool) -> ConsoleWatch:
@@ -39,28 +36,38 @@ def run_folder(verb: str, name: str | None, path: Path | None) -> Path:
     return path or Path("runs") / (name or f"{verb}-{datetime.now(UTC).astimezone():%Y%m%d-%H%M%S}")
 
 
-def carry_out(
+def finish(
     recipe: Recipe,
     path: Path,
+    table: Table,
     *,
-    trust_code: bool,
+    json: bool,
+    trust: bool,
     overwrite: bool,
     quiet: bool,
-    print_config: bool = False,
-) -> dict[str, Any] | None:
-    """Execute a recipe for a command; None where only the configuration was wanted."""
+    config: bool = False,
+) -> None:
+    """Execute a recipe for a command and show its result; with ``config`` only show what would be done."""
     from suture.recipes.context import Context
-    from suture.recipes.execute import execute, resolved
+    from suture.recipes.execute import execute
+    from suture.recipes.text import resolved
 
-    if print_config:
+    if config:
         sys.stdout.write(resolved(recipe.as_data()))
-        return None
-    return execute(Context(recipe, watch(quiet), trust_code), path, overwrite=overwrite)
+        return
+    result = execute(Context(recipe, watch(quiet or json), trust), path, overwrite=overwrite)
+    show(result, table, json)
+    if not json:
+        watch(quiet).say(f"Everything is in {path}")
+
+
+def show(result: dict[str, Any], table: Table, json: bool) -> None:
+    """Results on stdout: one JSON object, or something to read."""
+    if json:
+        sys.stdout.write(dumps(result, indent=2, allow_nan=False) + "\n")
+    else:
+        Console().print(table(result))
 
 
 def one_step(step: Step, data: str, seed: int, device: str, skip_bad: bool) -> Recipe:
     return Recipe(data=data, seed=seed, device=device, skip_bad=skip_bad, steps=(step,))
-
-
-def print_json(result: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(result, indent=2, allow_nan=False) + "\n")

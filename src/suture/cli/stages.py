@@ -15,6 +15,7 @@ Schedule = Annotated[str, typer.Option(help=", ".join(SCHEDULES) + ".")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images a step.")]
 Smoothing = Annotated[float, typer.Option("--label-smoothing", min=0, max=0.999, help="Label smoothing.")]
 Augment = Annotated[str, typer.Option(help="Comma-separated: flip, crop. [default: none]")]
+Views = Annotated[int, typer.Option(min=1, help="Augmented versions of the images kept for a frozen encoder.")]
 Precision = Annotated[str, typer.Option(help="fp32, or bf16 (autocast).")]
 Patience = Annotated[int | None, typer.Option(min=1, help="Stop after so many epochs without a better validation.")]
 

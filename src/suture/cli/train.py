@@ -6,6 +6,7 @@ import typer
 
 from suture.cli import options, stages
 from suture.cli.app import app, build
+from suture.cli.tables import train_table
 from suture.spec.recipe import TrainStep
 
 
@@ -35,7 +36,6 @@ def train(
     json: options.Json = False,
     quiet: options.Quiet = False,
     print_config: options.PrintConfig = False,
-    debug: options.Debug = False,
 ) -> None:
     """Train one network, from random weights (zoo:tiny10, NAME@none) or from trained ones.
 
@@ -64,20 +64,14 @@ def train(
     )
     step = build(TrainStep, model=model, stage=plan)
     recipe = options.one_step(step, data, seed, device, skip_bad)
-    result = options.carry_out(
+    path = options.run_folder("train", name, out)
+    options.finish(
         recipe,
-        options.run_folder("train", name, out),
-        trust_code=trust_code,
+        path,
+        train_table,
+        json=json,
+        trust=trust_code,
         overwrite=overwrite,
-        quiet=quiet or json,
-        print_config=print_config,
+        quiet=quiet,
+        config=print_config,
     )
-    if result is None:
-        return
-    if json:
-        options.print_json(result)
-    else:
-        options.out().print(
-            f"{result['network']} on {result['data']}: {result['accuracy']:.2%} of {result['split']} right, "
-            f"cross-entropy {result['cross_entropy']:.4f}, after {result['epochs']} epochs"
-        )

@@ -26,7 +26,12 @@ class ConsoleWatch(Watch):
             self.say(label)
             yield lambda text, _done: self.say(f"  {text}") if text else None
         else:
-            columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+            )
             with Progress(*columns, console=self.console, transient=True) as progress:
                 bar = progress.add_task(label, total=total)
 

@@ -1,6 +1,7 @@
 """Checks that turn outside arrays into labelled images."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from suture.errors import DataError
 SHAPES = "uint8 images (n, H, W, 3) or (n, 3, H, W), grey ones (n, H, W), or floats in [0, 1]"
 
 
-def to_split(images: NDArray[np.generic], labels: NDArray[np.generic], what: str) -> Split:
+def to_split(images: NDArray[Any], labels: NDArray[Any], what: str) -> Split:
     """A split from raw arrays. Raises DataError for the wrong shape, type, range or count."""
     pixels = to_bytes(images, what)
     if labels.ndim == 2 and labels.shape[1] == 1:
@@ -34,7 +35,7 @@ def to_split(images: NDArray[np.generic], labels: NDArray[np.generic], what: str
     return Split(ArrayImages(pixels), torch.from_numpy(labels.astype(np.int64)))
 
 
-def to_bytes(images: NDArray[np.generic], what: str) -> Tensor:
+def to_bytes(images: NDArray[Any], what: str) -> Tensor:
     """Arrays of any usual shape as uint8 (n, 3, H, W); grey becomes RGB."""
     if images.ndim == 3:
         images = np.repeat(images[..., None], 3, axis=-1)
@@ -44,7 +45,9 @@ def to_bytes(images: NDArray[np.generic], what: str) -> Tensor:
     channels_first = images.ndim == 4 and images.shape[1] == 3
     if not channels_last and not channels_first:
         raise DataError(
-            f"the images of {what} have shape {images.shape}", expected=SHAPES, instead="RGB images, 3 channels"
+            f"the images of {what} have shape {images.shape}",
+            expected=SHAPES,
+            instead="RGB images, 3 channels",
         )
     if np.issubdtype(images.dtype, np.floating):
         low, high = float(images.min(initial=0)), float(images.max(initial=0))
@@ -57,7 +60,9 @@ def to_bytes(images: NDArray[np.generic], what: str) -> Tensor:
         images = np.round(images * 255).astype(np.uint8)
     if images.dtype != np.uint8:
         raise DataError(
-            f"the images of {what} are of type {images.dtype}", expected=SHAPES, instead="images.astype('uint8')"
+            f"the images of {what} are of type {images.dtype}",
+            expected=SHAPES,
+            instead="images.astype('uint8')",
         )
     tensor = torch.from_numpy(np.ascontiguousarray(images))
     return tensor.permute(0, 3, 1, 2).contiguous() if channels_last else tensor

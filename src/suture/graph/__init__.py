@@ -1,4 +1,4 @@
-"""From an ``nn.Module`` to its cuts, halves and activations. The only room that knows fx, export and hooks."""
+"""From an ``nn.Module`` to its cuts, halves and activations. Only this room knows fx, export and hooks."""
 
 from suture.graph.network import Network
 from suture.graph.traced import Traced, trace

@@ -1,5 +1,8 @@
-"""Which legal cuts are block cuts: the outputs of modules, outside residual blocks, one for each run of cuts that
-differ only by normalisation or activation."""
+"""Which legal cuts are block cuts.
+
+The outputs of modules, outside residual blocks; of each run of cuts that differ only by normalisation, activation,
+dropout or identity the last.
+"""
 
 from collections.abc import Collection, Mapping
 from typing import Final
@@ -12,12 +15,18 @@ from suture.graph.program import Call, Program, operation
 _TRIVIAL_HOMES: Final = {
     f"torch.nn.modules.{home}" for home in ("activation", "batchnorm", "instancenorm", "normalization", "dropout")
 }
-_TRIVIAL_OPERATIONS: Final = set(
-    "relu relu6 relu6_ leaky_relu prelu rrelu elu selu celu gelu silu mish hardswish hardsigmoid hardtanh sigmoid "
-    "tanh softplus softsign logsigmoid softmax log_softmax clamp batch_norm layer_norm group_norm instance_norm "
-    "rms_norm local_response_norm dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout "
-    "feature_alpha_dropout stochastic_depth drop_path contiguous clone detach identity".split()
-)
+_ACTIVATIONS: Final = {
+    *("relu", "relu6", "leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "silu", "mish", "clamp"),
+    *("hardswish", "hardsigmoid", "hardtanh", "sigmoid", "tanh", "softplus", "softsign", "logsigmoid"),
+    *("softmax", "log_softmax"),
+}
+_NORMALISATIONS: Final = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm"}
+_DROPOUTS: Final = {
+    *("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout"),
+    *("feature_alpha_dropout", "stochastic_depth", "drop_path"),
+}
+_IDENTITIES: Final = {"contiguous", "clone", "detach", "identity"}
+_TRIVIAL_OPERATIONS: Final = _ACTIVATIONS | _NORMALISATIONS | _DROPOUTS | _IDENTITIES
 
 
 def is_trivial_module(module: nn.Module) -> bool:
@@ -44,8 +53,8 @@ def block_cuts(
 ) -> set[fx.Node]:
     """The block cuts among ``legal``.
 
-    ``crossed`` are the tensors beside which another one is still needed, ``running`` the nodes that depend on the
-    input and are run.
+    ``crossed`` are the tensors beside which another one is still needed, ``running`` the nodes that depend on
+    the input and are run.
     """
     residual = {home(program, names, node) for node in crossed} - {None}
     result: set[fx.Node] = set()

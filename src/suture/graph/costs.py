@@ -14,8 +14,8 @@ from suture.graph.program import Program
 class Fact:
     """One value: its shape (None for anything but one tensor), or the number it is, and what making it took.
 
-    ``macs`` are multiply-accumulates for the whole batch. ``overwritten`` says that a later node changes it in
-    place, itself or through a view.
+    ``macs`` are multiply-accumulates for the whole batch. ``overwritten`` says that a later node changes it
+    in place, itself or through a view.
     """
 
     shape: tuple[int, ...] | None = None

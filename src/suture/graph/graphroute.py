@@ -57,7 +57,7 @@ class GraphRoute(Route):
 
     def halves(self, place: Place) -> tuple[nn.Module, nn.Module]:
         nodes = self._both(place)
-        clone = any(known[node].overwritten for known, node in zip(self._facts, nodes, strict=True))
+        clone = self._is_overwritten(nodes)
         first = [part(flow.before(node), result=node) for flow, node in zip(self._flows, nodes, strict=True)]
         second = [
             part(flow.after(node), start=node, clone=clone, sizes=flow.sizes)
@@ -70,18 +70,13 @@ class GraphRoute(Route):
         both = {name: self._both(place) for name, place in places.items()}
         graphs = []
         for mode, flow in enumerate(self._flows):
-            last = max((pair[mode] for pair in both.values()), key=lambda node: flow.place[node])
-            nodes = flow.before(last)
-            have = set(nodes)
-            extra = {node for pair in both.values() for node in flow.before(pair[mode])} - have
-            if extra:
-                nodes = [node for node in flow.order if node in have or node in extra]
-            wanted = {
-                name: (pair[mode], any(known[node].overwritten for known, node in zip(self._facts, pair, strict=True)))
-                for name, pair in both.items()
-            }
-            graphs.append(part(nodes, taps=wanted))
+            run = {node for pair in both.values() for node in flow.before(pair[mode])}
+            wanted = {name: (pair[mode], self._is_overwritten(pair)) for name, pair in both.items()}
+            graphs.append(part([node for node in flow.order if node in run], taps=wanted))
         return Piece(self._program.inventory, *graphs)
+
+    def _is_overwritten(self, nodes: tuple[fx.Node, fx.Node]) -> bool:
+        return any(known[node].overwritten for known, node in zip(self._facts, nodes, strict=True))
 
     def _both(self, place: Place) -> tuple[fx.Node, fx.Node]:
         node = self._nodes[place.number]
@@ -154,7 +149,7 @@ class GraphRoute(Route):
     def _reason(self, node: fx.Node) -> str:
         """Why the network cannot be cut at ``node``; empty where it can."""
         fact = self._facts[0][node]
-        if node in self._program.output.all_input_nodes:
+        if self._program.output.all_input_nodes == [node]:
             return "is the network's output: nothing is left to decode"
         if not fact.floating:
             return "is not a tensor of activations"
@@ -178,9 +173,17 @@ class GraphRoute(Route):
         kind = layout(self._program, self._facts[0], node)
         parameters, macs = self._up_to[node]
         cut = Cut(
-            names.name, kind, shape, None, parameters, self._total[0] - parameters, macs, self._total[1] - macs,
-            tuple(dict.fromkeys(names.others)), block,
-        )  # fmt: skip
+            name=names.name,
+            layout=kind,
+            shape=shape,
+            stride=None,
+            params_before=parameters,
+            params_after=self._total[0] - parameters,
+            macs_before=macs,
+            macs_after=self._total[1] - macs,
+            aliases=names.others,
+            block=block,
+        )
         if cut.grid is None or self._height is None:
             return cut
         return replace(cut, stride=self._height / cut.grid[0])

@@ -15,9 +15,9 @@ PREPROCESS: Final = "preprocess"
 class Inventory:
     """Looks names up both ways.
 
-    For a ``Network`` the ``body.`` in front of every path is dropped, as its state dict does, and the preprocessing
-    keeps its name unless the body has a child of that name. A shared module or tensor is listed under each of its
-    names. Constants that only a trace knows are added under names of their own.
+    For a ``Network`` the ``body.`` in front of every path is dropped, as its state dict does, and the
+    preprocessing keeps its name unless the body has a child of that name. A shared module or tensor is listed
+    under each of its names. Constants that only a trace knows are added under names of their own.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -86,6 +86,4 @@ def joined(path: str, name: str) -> str:
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
-    return a is b or (
-        a.dtype == b.dtype and a.shape == b.shape and a.device == b.device and bool(torch.equal(a, b))
-    )
+    return a is b or (a.dtype == b.dtype and a.shape == b.shape and a.device == b.device and bool(torch.equal(a, b)))

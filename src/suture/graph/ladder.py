@@ -5,13 +5,14 @@ from typing import Final, Literal
 
 from torch import Tensor
 
+from suture.graph import chainroute
 from suture.graph.costs import observe
 from suture.graph.graphroute import Facts, GraphRoute
 from suture.graph.inventory import Inventory
 from suture.graph.piece import Piece
 from suture.graph.program import Program
 from suture.graph.route import Route
-from suture.graph.rungs import fx
+from suture.graph.rungs import export, fx
 from suture.graph.verify import Answer, agree, answer
 
 Rung = Literal["fx", "export", "hooks"]
@@ -43,4 +44,14 @@ def _by_graphs(programs: tuple[Program, Program], example: Tensor, wanted: tuple
     return GraphRoute(programs, (facts[0], facts[1]), example)
 
 
-RUNGS: Final[dict[Rung, Climb]] = {"fx": by_fx}
+def by_export(inventory: Inventory, example: Tensor, wanted: tuple[Answer, Answer]) -> Route:
+    return _by_graphs(
+        (export.follow(inventory, False, example), export.follow(inventory, True, example)), example, wanted
+    )
+
+
+def by_hooks(inventory: Inventory, example: Tensor, _wanted: tuple[Answer, Answer]) -> Route:
+    return chainroute.follow(inventory, example)
+
+
+RUNGS: Final[dict[Rung, Climb]] = {"fx": by_fx, "export": by_export, "hooks": by_hooks}

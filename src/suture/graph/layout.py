@@ -9,10 +9,11 @@ from suture.graph.costs import Fact
 from suture.graph.program import Program, operation
 from suture.spec.cut import Layout
 
-_CHANNELS_FIRST: Final = (
-    "conv1d conv2d conv3d convolution conv_transpose2d batch_norm instance_norm group_norm max_pool2d avg_pool2d "
-    "adaptive_avg_pool2d adaptive_max_pool2d interpolate pixel_shuffle dropout2d".split()
-)
+_CHANNELS_FIRST: Final = {
+    *("conv1d", "conv2d", "conv3d", "convolution", "conv_transpose2d", "interpolate", "pixel_shuffle"),
+    *("batch_norm", "instance_norm", "group_norm", "dropout2d"),
+    *("max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d"),
+}
 _HOMES: Final = {
     "torch.nn.modules.conv": Layout.NCHW,
     "torch.nn.modules.batchnorm": Layout.NCHW,
@@ -24,7 +25,7 @@ _HOMES: Final = {
 
 
 def layout(program: Program, facts: Mapping[fx.Node, Fact], node: fx.Node) -> Layout:
-    """Two axes are NC, three NLC; four are NCHW unless the nearest telling neighbour works on the last axis."""
+    """Two axes are NC, three NLC; four NCHW unless the nearest telling neighbour works on the last axis."""
     axes = len(facts[node].shape or ())
     if axes != 4:
         return Layout.NC if axes == 2 else Layout.NLC
@@ -55,10 +56,25 @@ def _nearest(
         for other in neighbours(node):
             if not past and (verdict := tells(other)):
                 return verdict
-            if other not in seen and other in facts and facts[other].shape == facts[start].shape:
-                seen.add(other)
+            if other in seen or other not in facts:
+                continue
+            seen.add(other)
+            if facts[other].shape == facts[start].shape:
                 waiting.append(other)
+            elif verdict := _folded(facts[other].shape, facts[start].shape):
+                return verdict
     return None
+
+
+def _folded(tokens: tuple[int, ...] | None, grid: tuple[int, ...] | None) -> Layout | None:
+    """What a grid must be if its rows and columns are the tokens of a neighbour."""
+    if tokens is None or grid is None or len(tokens) != 3:
+        return None
+    last = tokens[1:] == (grid[1] * grid[2], grid[3])
+    first = tokens[1:] == (grid[1], grid[2] * grid[3])
+    if last == first:
+        return None
+    return Layout.NHWC if last else Layout.NCHW
 
 
 def _works_on(program: Program, node: fx.Node) -> Layout | None:
@@ -84,10 +100,10 @@ def _order(node: fx.Node) -> tuple[object, ...]:
 
 
 def _reads(program: Program, node: fx.Node) -> Layout | None:
-    known = {(0, 3, 1, 2): Layout.NHWC, (0, 2, 3, 1): Layout.NCHW}
-    return known.get(_order(node)) or _works_on(program, node)  # type: ignore[call-overload]
+    known: dict[tuple[object, ...], Layout] = {(0, 3, 1, 2): Layout.NHWC, (0, 2, 3, 1): Layout.NCHW}
+    return known.get(_order(node)) or _works_on(program, node)
 
 
 def _writes(program: Program, node: fx.Node) -> Layout | None:
-    known = {(0, 3, 1, 2): Layout.NCHW, (0, 2, 3, 1): Layout.NHWC}
-    return known.get(_order(node)) or _works_on(program, node)  # type: ignore[call-overload]
+    known: dict[tuple[object, ...], Layout] = {(0, 3, 1, 2): Layout.NCHW, (0, 2, 3, 1): Layout.NHWC}
+    return known.get(_order(node)) or _works_on(program, node)

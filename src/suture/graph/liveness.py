@@ -14,10 +14,10 @@ from suture.graph.purity import is_pure
 class Liveness:
     """One sweep over one graph.
 
-    ``live[node]`` are the values that depend on the input, exist once ``node`` has run, and are read by what runs
-    later. Not counted: values that depend on nothing (parameters and what is computed from them), and numbers that
-    depend on nothing but the batch size; both can be had again on either side of a cut. What is computed from an
-    attribute that some node changes counts, for it must be computed once and in its place.
+    ``live[node]`` are the values that depend on the input, exist once ``node`` has run, and are read by what
+    runs later. Not counted: values that depend on nothing (parameters and what is computed from them), and
+    numbers that depend on nothing but the batch size; both can be had again on either side of a cut. What is
+    computed from an attribute that some node changes counts, for it must be computed once and in its place.
     """
 
     def __init__(self, program: Program, facts: dict[fx.Node, Fact], batch: int) -> None:
@@ -103,12 +103,7 @@ class Liveness:
         return found
 
     def _sweep(self) -> dict[fx.Node, frozenset[fx.Node]]:
-        last = {
-            source: self.place[node]
-            for node in self.order
-            if node in self.needed
-            for source in self.inputs(node)
-        }
+        last = {source: self.place[node] for node in self.order if node in self.needed for source in self.inputs(node)}
         live: set[fx.Node] = set()
         result = {}
         for number, node in enumerate(self.order):

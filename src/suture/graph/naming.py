@@ -16,7 +16,7 @@ Key = tuple[str, Call | None, str, int]
 @final
 @dataclass(frozen=True)
 class Names:
-    """``name`` is shown, ``others`` mean the same value; ``call`` is the module call that ``name`` comes from."""
+    """``name`` is shown, ``others`` mean the same value; ``call`` is the module call behind ``name``."""
 
     name: str
     others: tuple[str, ...] = ()
@@ -24,10 +24,10 @@ class Names:
 
 
 def counterparts(evaluating: Program, training: Program) -> dict[fx.Node, fx.Node]:
-    """The nodes of the train graph that stand for those of the eval graph; nodes of one mode only are left out.
+    """The train graph's node for each node of the eval graph; nodes of one mode only are left out.
 
-    The names torch.fx gives are numbered through the whole graph, so one operation more in train mode would shift
-    them all: values are matched by the module call that makes them, or by their number within it.
+    The names torch.fx gives are numbered through the whole graph, so one operation more in train mode would
+    shift them all: values are matched by the module call that makes them, or by their number within it.
     """
     ours, theirs = _keys(evaluating), _keys(training)
     node_of = {key: node for node, key in theirs.items()}
@@ -66,19 +66,19 @@ def _innermost(program: Program, node: fx.Node) -> Call | None:
 def named(program: Program, shared: Iterable[tuple[Call, fx.Node]]) -> dict[fx.Node, Names]:
     """Names for all nodes but the input and the output.
 
-    ``shared`` are the module outputs that hold in both modes. A value is named after the outermost module whose
-    output it is, plain containers aside; where all are plain containers, after the innermost. Where a module runs
-    several times its path means the last call; earlier ones are ``path@1``, ``path@2``.
+    ``shared`` are the module outputs that hold in both modes. A value is named after the outermost module
+    whose output it is, plain containers aside; where all are plain containers, after the innermost. Where a
+    module runs several times its path means the last call; earlier ones are ``path@1``, ``path@2``.
     """
     calls: dict[fx.Node, list[Call]] = {}
     last: Counter[str] = Counter()
-    for call, node in program.outputs:
-        last[call.path] = max(last[call.path], call.count)
+    for call, _ in program.outputs:
+        last[call.path] = max(last[call.path], call.number)
     for call, node in shared:
         calls.setdefault(node, []).append(call)
 
     def spelled(call: Call) -> str:
-        return call.path if call.count == last[call.path] else f"{call.path}@{call.count + 1}"
+        return call.path if call.number == last[call.path] else f"{call.path}@{call.number + 1}"
 
     chosen: dict[fx.Node, Call] = {}
     for node, own in calls.items():
@@ -91,14 +91,18 @@ def named(program: Program, shared: Iterable[tuple[Call, fx.Node]]) -> dict[fx.N
             continue
         graph_name = node.name.removeprefix("body_") if node.op == "call_module" else node.name
         if node in chosen:
-            own_names = (spelled(call) for call in calls[node] if call != chosen[node])
-            names[node] = Names(spelled(chosen[node]), (*own_names, graph_name), chosen[node])
+            name = spelled(chosen[node])
+            names[node] = Names(name, _others(name, [*map(spelled, calls[node]), graph_name]), chosen[node])
             continue
         scope = _innermost(program, node)
         name = free(joined(scope.path, operation(node)) if scope else node.name, taken)
         taken.add(name)
-        names[node] = Names(name, (graph_name,))
+        names[node] = Names(name, _others(name, [graph_name]))
     return names
+
+
+def _others(name: str, spellings: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(other for other in spellings if other != name))
 
 
 def free(name: str, taken: set[str]) -> str:

@@ -34,8 +34,8 @@ class Network(nn.Module):
         self.classes = classes
         self.origin = origin
         self.licence = licence
-        self.register_state_dict_post_hook(_strip_body)
-        self.register_load_state_dict_pre_hook(_prepend_body)
+        self.register_state_dict_post_hook(_strip_body)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_prepend_body)  # type: ignore[no-untyped-call]
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.body(self.preprocess(images))

@@ -15,9 +15,9 @@ Run = Callable[[nn.Module, Tensor], Any]
 class Piece(nn.Module):
     """Runs the first graph in eval mode, the second in train mode.
 
-    Submodules, parameters and buffers are the network's own objects under the network's own names, so that training
-    the piece trains the network. Moving a piece to another device moves the parameters it shares; a buffer that
-    belongs to no submodule of torch.nn is then shared no longer.
+    Submodules, parameters and buffers are the network's own objects under the network's own names, so that
+    training the piece trains the network. Moving a piece to another device moves the parameters it shares; a
+    buffer that belongs to no submodule of torch.nn is then shared no longer.
     """
 
     def __init__(self, inventory: Inventory, evaluating: fx.Graph, training: fx.Graph) -> None:
@@ -36,7 +36,8 @@ class Piece(nn.Module):
 
 def fill(owner: nn.Module, inventory: Inventory, names: Iterable[str]) -> None:
     """Give ``owner`` the named modules, parameters and buffers, each under all the names it has."""
-    wanted = sorted({same for name in names for same in inventory.names(name)}, key=lambda name: name.count("."))
+    asked = {same for name in names for same in inventory.names(name)}
+    wanted = [name for name in (*inventory.modules, *inventory.tensors) if name in asked]
     for name in wanted:
         member = inventory.member(name)
         if isinstance(member, nn.Module):
@@ -69,9 +70,7 @@ def _parent(owner: nn.Module, name: str) -> tuple[nn.Module, str]:
 
 
 def _targets(graphs: Iterable[fx.Graph]) -> set[str]:
-    return {
-        str(node.target) for graph in graphs for node in graph.nodes if node.op in ("call_module", "get_attr")
-    }
+    return {str(node.target) for graph in graphs for node in graph.nodes if node.op in ("call_module", "get_attr")}
 
 
 def _compiled(graph: fx.Graph) -> tuple[Run, str]:
@@ -123,4 +122,4 @@ def part(
 
 
 def _kept(taps: Mapping[str, tuple[fx.Node, bool]] | None) -> dict[fx.Node, Any]:
-    return {node: clone for node, clone in (taps or {}).values()}
+    return dict((taps or {}).values())

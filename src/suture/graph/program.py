@@ -13,10 +13,10 @@ INPUT: Final = "input"
 
 
 class Call(NamedTuple):
-    """The ``count``-th call, from 0, of the module at ``path``."""
+    """The call of the module at ``path`` that comes after ``number`` others."""
 
     path: str
-    count: int
+    number: int
 
 
 @final
@@ -24,8 +24,8 @@ class Call(NamedTuple):
 class Program:
     """One mode of one network. Targets of module and attribute nodes are names of the inventory.
 
-    ``scopes`` gives the module calls around a node, innermost last (the root left out); ``outputs`` the module calls
-    that return one value, in the order in which they return.
+    ``scopes`` gives the module calls around a node, innermost last (the root left out); ``outputs`` the
+    module calls that return one value, in the order in which they return.
     """
 
     graph: fx.Graph
@@ -35,15 +35,19 @@ class Program:
 
     @property
     def placeholder(self) -> fx.Node:
-        return next(node for node in self.graph.nodes if node.op == "placeholder")
+        return self._first("placeholder")
 
     @property
     def output(self) -> fx.Node:
-        return next(node for node in reversed(self.graph.nodes) if node.op == "output")
+        return self._first("output")
+
+    def _first(self, op: str) -> fx.Node:
+        node: fx.Node = next(node for node in self.graph.nodes if node.op == op)
+        return node
 
 
 def operation(node: fx.Node) -> str:
-    """The bare name of what a node does: ``add`` for ``operator.add``, ``aten.add_.Tensor`` and ``Tensor.add_``."""
+    """The bare name of what a node does: ``add`` for ``operator.add``, ``aten.add_.Tensor``, ``Tensor.add_``."""
     target = node.target
     if isinstance(target, torch._ops.OpOverload):
         name = target._schema.name.rpartition("::")[2]

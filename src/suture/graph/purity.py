@@ -14,7 +14,22 @@ _KNOWN: Final = ("torch", "operator", "_operator", "builtins", "math")
 _STATEFUL: Final = {"batch_norm", "instance_norm", "embedding", "assert", "assert_async", "setitem"}
 _IN_PLACE: Final = {
     getattr(operator, f"i{name}")
-    for name in "add and concat floordiv lshift matmul mod mul or pow rshift sub truediv xor".split()
+    for name in (
+        "add",
+        "and",
+        "concat",
+        "floordiv",
+        "lshift",
+        "matmul",
+        "mod",
+        "mul",
+        "or",
+        "pow",
+        "rshift",
+        "sub",
+        "truediv",
+        "xor",
+    )
 }
 
 

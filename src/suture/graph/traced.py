@@ -21,9 +21,9 @@ BATCH = 2
 def trace(network: nn.Module, example: Tensor | None = None) -> "Traced":
     """Follow ``network`` from its input to its output; the network itself is left as it is.
 
-    ``example`` is a batch of what the network takes, floats with the images on axis 0; a ``Network`` needs none.
-    The network runs on two of its images, in eval and in train mode. Raises TraceError where an example is
-    missing, the network fails on it, or no cut is found.
+    ``example`` is a batch of what the network takes, floats with the images on axis 0; a ``Network`` needs
+    none. The network runs on two of its images, in eval and in train mode. Raises TraceError where an example
+    is missing, the network fails on it, or no cut is found.
     """
     batch = _batch(network, example)
     wanted = answers(network, batch)
@@ -72,8 +72,8 @@ def _batch(network: nn.Module, example: Tensor | None) -> Tensor:
 class Traced:
     """A network and its cuts.
 
-    ``tracer`` is the rung that held: ``fx`` and ``export`` follow values, ``hooks`` follows module order only.
-    ``why`` says why the rungs above did not hold.
+    ``tracer`` is the rung that held: ``fx`` and ``export`` follow values, ``hooks`` follows module order
+    only. ``why`` says why the rungs above did not hold.
     """
 
     network: nn.Module
@@ -103,17 +103,18 @@ class Traced:
         return cut
 
     def split(self, name: str) -> tuple[nn.Module, nn.Module]:
-        """(encoder, decoder) at the named cut, so that ``decoder(encoder(x))`` equals ``network(x)`` in both modes.
+        """(encoder, decoder) at the named cut: ``decoder(encoder(x))`` equals ``network(x)`` in both modes.
 
-        Both run on the network's own parameters, under their names in its state dict. Raises CutError as ``find``.
+        Both run on the network's own parameters, under their names in its state dict. Raises CutError as
+        ``find``.
         """
         return self._route.halves(self._legal(name))
 
     def tap(self, names: Iterable[str]) -> nn.Module:
         """A module that maps images to a dict of the named values, which need not be legal cuts.
 
-        Nothing after the last of them is computed, and no later in-place operation shows in them. Raises CutError
-        for a name that is no tensor of the network, or where no name is given.
+        Nothing after the last of them is computed, and no later in-place operation shows in them. Raises
+        CutError for a name that is no tensor of the network, or where no name is given.
         """
         wanted = {name: self._readable(name) for name in names}
         if not wanted:

@@ -14,11 +14,11 @@ SEED = 0
 
 @contextmanager
 def untouched(network: nn.Module, training: bool | None = None) -> Iterator[None]:
-    """Put ``network`` in eval or train mode (None: as it is) and give everything back at the end, also on error.
+    """Put ``network`` in eval or train mode (None: as it is); give everything back, also on error.
 
-    Given back: the attributes, flags and hooks of every module, the values of all buffers, the random states of
-    torch and Python (both seeded inside), and the switch of the fast path of attention. Not covered: parameters
-    that a forward pass overwrites in place, and whatever a network keeps outside itself.
+    Given back: the attributes, flags and hooks of every module, the values of all buffers, the random states
+    of torch and Python (both seeded inside), and the switch of the fast path of attention. Not covered:
+    parameters that a forward pass overwrites in place, and whatever a network keeps outside itself.
     """
     modules = list(network.modules())
     attributes = [_copied(module) for module in modules]
@@ -42,6 +42,15 @@ def untouched(network: nn.Module, training: bool | None = None) -> Iterator[None
                 # By value: the kernels of BatchNorm change running statistics without a new version.
                 if not torch.equal(buffer, value):
                     buffer.copy_(value)
+
+
+@contextmanager
+def drawing_nothing() -> Iterator[None]:
+    """Raises RuntimeError where random numbers were drawn: a trace would keep them for ever."""
+    before = torch.get_rng_state(), random.getstate()
+    yield
+    if not torch.equal(before[0], torch.get_rng_state()) or before[1] != random.getstate():
+        raise RuntimeError("the network draws random numbers outside of its graph")
 
 
 def _copied(module: nn.Module) -> dict[str, tuple[Any, Any]]:

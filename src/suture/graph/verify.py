@@ -39,7 +39,7 @@ def answers(network: nn.Module, example: Tensor) -> tuple[Answer, Answer]:
         except Exception as error:
             mode = "train" if training else "eval"
             raise TraceError(
-                f"the network fails on a batch of shape {tuple(example.shape)} in {mode} mode: {brief(error)}",
+                f"in {mode} mode the network fails on a batch of shape {tuple(example.shape)}: {brief(error)}",
                 expected="a network that takes this batch in eval and in train mode",
                 instead="pass an example of the shape the network was made for, as trace(network, example)",
             ) from error

@@ -43,7 +43,13 @@ class Context:
         return load(source, trust_code=self.trust_code, seed=self.seed, **options)
 
     def record(
-        self, verb: str, numbers: tuple[Number, ...], n: int, split: str, data: DataSet, plan: str | None = None
+        self,
+        verb: str,
+        numbers: tuple[Number, ...],
+        n: int,
+        split: str,
+        data: DataSet,
+        plan: str | None = None,
     ) -> Record:
         return Record(
             verb=verb,
@@ -74,11 +80,11 @@ def resolve_device(name: str) -> str:
     return name
 
 
-def check_outputs(network: Network, outputs: int, data: DataSet) -> None:
+def check_outputs(name: str, outputs: int, data: DataSet) -> None:
     """A network that is scored must tell the data's classes apart. Raises PlanError."""
     if outputs != len(data.classes):
         raise PlanError(
-            f"{network.origin} tells {outputs} classes apart, {data.name} has {len(data.classes)}",
+            f"{name} tells {outputs} classes apart, {data.name} has {len(data.classes)}",
             expected="as many outputs as classes",
             instead="suture train to make a head for these data first, or other data",
         )

@@ -1,16 +1,17 @@
 """Carry out a recipe in its run folder, or show what came out of it before."""
 
-import io
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from suture.recipes.context import Context
+from suture.recipes.evaluate import Evaluate
+from suture.recipes.search import Search
+from suture.recipes.stitch import Stitch
+from suture.recipes.text import resolved
 from suture.recipes.train import Train
 from suture.runs import check_run, open_run
 
-VERBS: dict[str, Any] = {"train": Train}
+VERBS: dict[str, Any] = {"train": Train, "stitch": Stitch, "search": Search, "eval": Evaluate}
 
 
 def execute(context: Context, path: Path, *, overwrite: bool = False) -> dict[str, Any]:
@@ -45,12 +46,3 @@ def _execute(context: Context, step: Any, path: Path, text: str, overwrite: bool
         outcome = verb.run(folder)
         folder.finish(outcome.result, outcome.record.as_dict())
     return dict(outcome.result)
-
-
-def resolved(data: dict[str, Any]) -> str:
-    """A recipe as YAML text with every default written out."""
-    buffer = io.StringIO()
-    YAML(typ="safe", pure=True).dump(data, buffer)
-    return buffer.getvalue()
-
-

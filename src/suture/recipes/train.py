@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from suture.data.dataset import DataSet
+from suture.data.dataset import DataSet, SplitName
 from suture.data.examples import ImageExamples
 from suture.errors import PlanError
 from suture.evaluation import evaluate
@@ -73,7 +73,7 @@ class Train(Verb):
             "n": {"train": len(data.train), "val": len(data.val) if data.val else 0},
             "val_accuracy": history[-1]["val_accuracy"] if history else None,
         }
-        name = "test" if data.test is not None else "val"
+        name: SplitName = "test" if data.test is not None else "val"
         found = evaluate(network, data.split(name), device=self.context.device)
         result |= {"split": name, "accuracy": found.accuracy, "cross_entropy": found.cross_entropy}
         state = {key: value.contiguous() for key, value in network.state_dict().items()}

@@ -1,0 +1,8 @@
+"""Results to figures, cards and pages. Knows nothing of torch."""
+
+from suture.reporting.card import card, lines, sentence
+from suture.reporting.drawing import drawing
+from suture.reporting.figures import bars, curves, heatmap
+from suture.reporting.page import page
+
+__all__ = ["bars", "card", "curves", "drawing", "heatmap", "lines", "page", "sentence"]

@@ -6,4 +6,15 @@ from suture.runs.folder import RunFolder, check_run, open_run
 from suture.runs.ledger import Ledger
 from suture.runs.watch import Watch
 
-__all__ = ["Ledger", "RunFolder", "Watch", "check_run", "environment", "open_run", "replacing", "versions", "write_json", "write_text"]
+__all__ = [
+    "Ledger",
+    "RunFolder",
+    "Watch",
+    "check_run",
+    "environment",
+    "open_run",
+    "replacing",
+    "versions",
+    "write_json",
+    "write_text",
+]

@@ -15,4 +15,5 @@ class Watch:
     @contextmanager
     def task(self, label: str, total: float) -> Iterator[Advance]:
         """A stretch of work: the yielded function takes (what is done now, how much of ``total``)."""
+        del label, total
         yield lambda _label, _done: None

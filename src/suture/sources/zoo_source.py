@@ -54,6 +54,4 @@ def _bundled(name: str) -> Body:
 
 
 def _body(module: nn.Module, classes: tuple[str, ...] | None = None, licence: str = "unknown") -> Body:
-    return Body(
-        module, input_size=SIZE, norm=NORMS["cifar10"], size=SIZE, classes=classes, licence=licence
-    )
+    return Body(module, input_size=SIZE, norm=NORMS["cifar10"], size=SIZE, classes=classes, licence=licence)

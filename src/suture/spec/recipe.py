@@ -1,13 +1,13 @@
 """A recipe: the YAML spelling of a chain of verbs.
 
-    name: my-first-hybrid        # the run folder, runs/my-first-hybrid
-    data: sample
-    seed: 0
-    steps:
-      - search:
-          a: zoo:resnet20-a
-          b: zoo:tiny10-a
-          top: 5
+name: my-first-hybrid        # the run folder, runs/my-first-hybrid
+data: sample
+seed: 0
+steps:
+  - search:
+      a: zoo:resnet20-a
+      b: zoo:tiny10-a
+      top: 5
 """
 
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -30,7 +30,9 @@ def _source(text: str) -> str:
 
 def _pair(text: str) -> str:
     if len(text.split(":")) != 2 or not all(text.split(":")):
-        raise ValueError(f"{text!r} names no two layers; expected X:Y, the encoder's last layer of a and the layer of b")
+        raise ValueError(
+            f"{text!r} names no two layers; expected X:Y, the encoder's last layer of a and the layer of b"
+        )
     return text
 
 

@@ -135,7 +135,11 @@ def _epoch(
         accelerator.backward(loss)
         optimizer.step()
         n = len(labels)
-        loss_sum, right, seen = loss_sum + value * n, right + (logits.argmax(1) == labels).sum().item(), seen + n
+        loss_sum, right, seen = (
+            loss_sum + value * n,
+            right + (logits.argmax(1) == labels).sum().item(),
+            seen + n,
+        )
         hooks.batch(step + 1, steps)
     return {"loss": loss_sum / seen, "accuracy": right / seen, "lr": rate}
 
@@ -149,7 +153,7 @@ def _optimizer(stage: Stage, parameters: Sequence[nn.Parameter]) -> torch.optim.
             nesterov=stage.momentum > 0,
             weight_decay=stage.weight_decay,
         )
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    kinds: dict[str, type[torch.optim.Adam]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     return kinds[stage.optimizer](parameters, stage.lr, weight_decay=stage.weight_decay)
 
 
@@ -164,5 +168,5 @@ def _accelerator(stage: Stage, device: str) -> Accelerator:
 def _stalled(history: Sequence[Epoch], patience: int | None) -> bool:
     if patience is None or len(history) <= patience:
         return False
-    scores = [epoch["val_accuracy"] for epoch in history]
+    scores: list[float] = [epoch["val_accuracy"] for epoch in history]
     return max(scores[-patience:]) <= max(scores[:-patience])

@@ -1,7 +1,6 @@
 """Everything a training needs to go on where it stopped, in one safetensors file."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, h
     copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     part = path.with_name(path.name + ".part")
     save_file(copies, part, {"told": json.dumps({"history": history, "numbers": numbers})})
-    os.replace(part, path)
+    part.replace(path)
 
 
 def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:

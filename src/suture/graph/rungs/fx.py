@@ -11,13 +11,13 @@ from torch import Tensor, fx, nn
 from suture.data.preprocess import Preprocess
 from suture.graph.inventory import Inventory
 from suture.graph.program import INPUT, Call, Program
-from suture.graph.untouched import untouched
+from suture.graph.untouched import drawing_nothing, untouched
 
 
 def follow(inventory: Inventory, training: bool) -> Program:
-    """One mode of the network as a graph. Raises whatever torch.fx raises where control flow depends on data."""
+    """One mode of the network as a graph. Raises what torch.fx raises where control flow depends on data."""
     tracer = _Tracer(inventory)
-    with untouched(inventory.network, training):
+    with untouched(inventory.network, training), drawing_nothing():
         graph = tracer.trace(inventory.network)
     for node in graph.nodes:
         if node.op in ("call_module", "get_attr") and node not in tracer.settled:
@@ -35,7 +35,7 @@ def _declared_leaves() -> tuple[set[type[nn.Module]], tuple[Callable[..., Any], 
 
 @final
 class _Tracer(fx.Tracer):
-    """Keeps the calls around each node, the node each call returns, and constants out of the caller's module."""
+    """Keeps the calls around each node and the node each returns; sets nothing on the caller's module."""
 
     # Otherwise arithmetic on buffers alone happens now, and later weights never reach it.
     proxy_buffer_attributes = True
@@ -54,7 +54,7 @@ class _Tracer(fx.Tracer):
         declared = isinstance(m, (Preprocess, torch.jit.ScriptModule)) or type(m) in self._leaves
         return declared or super().is_leaf_module(m, module_qualified_name)
 
-    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:
+    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:  # noqa: ARG002
         # One input; every other argument of forward keeps the default its author gave it.
         return root_fn, [self.root, self.create_proxy("placeholder", INPUT, (), {})]
 

@@ -1,0 +1,45 @@
+"""``run:FOLDER``: the network that a finished run left behind."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from suture.errors import SourceError, nearest
+from suture.graph import Network
+from suture.hybrids import store
+from suture.hybrids.parent import Parent
+from suture.sources import load, load_weights, read_weights, register
+from suture.sources.registry import Request
+from suture.spec.source import parse_source
+
+
+@register("run")
+def load_run(request: Request) -> Network:
+    """A trained network (``network.json``) or a hybrid (``hybrid.json``), with the weights beside it."""
+    folder = Path(request.source.name)
+    if (folder / "network.json").is_file():
+        told = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+        source = replace(parse_source(told["source"]), weights="none")
+        count = len(told["classes"])
+        network = load(source, trust_code=request.trust_code, num_classes=count, scratch=True)
+        load_weights(network, read_weights(folder / store.WEIGHTS), str(request.source))
+        network.classes = tuple(told["classes"])
+        network.origin = request.source.origin
+        return network
+    if (folder / store.DESCRIPTION).is_file():
+        told = store.description(folder)
+        if not told["sources"]:
+            raise SourceError(
+                f"{folder} does not say where the hybrid's parents come from",
+                expected="a hybrid that was made from source strings",
+                instead="suture.load_hybrid(folder, a, b) with both parents",
+            )
+        a, b = (Parent(load(text, trust_code=request.trust_code)) for text in told["sources"])
+        return store.as_network(store.load(folder, (a, b)), request.source.origin)
+    names = [path.parent.name for path in folder.parent.glob("*/result.json")]
+    raise SourceError(
+        f"{folder} is no finished run with a network in it",
+        expected="the folder of suture train, stitch or search",
+        instead=" or ".join(f"run:{folder.parent / name}" for name in nearest(folder.name, names))
+        or "run:runs/NAME, as suture printed it",
+    )

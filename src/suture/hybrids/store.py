@@ -1,0 +1,102 @@
+"""A hybrid on disk: what is new in it, and the digests of the parents it needs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from suture.adapters import build
+from suture.data.preprocess import Preprocess
+from suture.errors import PlanError, WeightsError
+from suture.graph import Network
+from suture.hybrids.heads import head
+from suture.hybrids.hybrid import Hybrid
+from suture.hybrids.parent import Parent
+from suture.hybrids.stitch import join
+from suture.runs import replacing, write_json
+from suture.spec.plan import Plan
+
+WEIGHTS, DESCRIPTION = "weights.safetensors", "hybrid.json"
+
+
+def save(hybrid: Hybrid, folder: Path, sources: tuple[str, str] | None = None, *, full: bool = False) -> None:
+    """Write ``hybrid.json`` and ``weights.safetensors`` (the parts that are not frozen; with ``full`` all).
+
+    ``sources`` are the strings the parents were loaded from; without them ``load`` must be given the parents.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in hybrid.state_dict().items()
+        if full or name.partition(".")[0] not in hybrid.frozen or _fresh_head(hybrid, name)
+    }
+    with replacing(folder / WEIGHTS) as part:
+        save_file({name: tensor.clone() for name, tensor in kept.items()}, part, {"plan": hybrid.plan.key})
+    write_json(
+        folder / DESCRIPTION,
+        {
+            "plan": hybrid.plan.as_dict(),
+            "sources": sources,
+            "full": full,
+            "frozen": sorted(hybrid.frozen),
+            "classes": hybrid.classes,
+        },
+    )
+
+
+def load(folder: Path, parents: tuple[Parent, Parent]) -> Hybrid:
+    """The saved hybrid, bit for bit. Raises PlanError for a folder without one, WeightsError for another parent."""
+    told = description(folder)
+    plan = Plan.from_dict(told["plan"])
+    a, b = parents
+    for side, part in zip(parents, plan.parts, strict=True):
+        if not told["full"] and side.digest != part.digest:
+            raise WeightsError(
+                f"{part.origin} now has weights {side.digest[:12]}, the hybrid was made with {part.digest[:12]}",
+                expected="the very weights the hybrid was made from",
+                instead="the original weight file, or a hybrid saved with full=True",
+            )
+    cuts = a.traced.find(plan.parts[0].cut), b.traced.find(plan.parts[1].cut)
+    hybrid = join(a, b, cuts, build(plan.adapter, *cuts), classes=plan.new_head)
+    state: dict[str, Tensor] = load_file(folder / WEIGHTS)
+    missing, extra = hybrid.load_state_dict(state, strict=False)
+    lost = [name for name in missing if told["full"] or name.partition(".")[0] not in told["frozen"]]
+    if extra or lost:
+        raise WeightsError(
+            f"{folder / WEIGHTS} does not fit the plan beside it: {', '.join([*lost, *extra][:3])}",
+            expected="the weights that were saved with the plan",
+            instead="the whole folder as it was saved",
+        )
+    hybrid.thaw("encoder", "decoder").freeze(*told["frozen"])
+    hybrid.plan = plan
+    hybrid.classes = tuple(told["classes"]) if told["classes"] else hybrid.classes
+    return hybrid.eval()
+
+
+def description(folder: Path) -> dict[str, Any]:
+    """What ``hybrid.json`` says. Raises PlanError where there is none."""
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        raise PlanError(
+            f"{folder} holds no hybrid",
+            expected=f"a folder with {DESCRIPTION} and {WEIGHTS}",
+            instead="the run folder of suture stitch or suture search",
+        )
+    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return told
+
+
+def _fresh_head(hybrid: Hybrid, name: str) -> bool:
+    """A head made anew is in no parent, so it is kept even where its part is frozen."""
+    if hybrid.plan.new_head is None:
+        return False
+    return name.startswith(f"decoder.{head(hybrid.decoder)[0]}.")
+
+
+def as_network(hybrid: Hybrid, origin: str) -> Network:
+    """A hybrid as a network that can itself be evaluated, cut and stitched."""
+    raw = Preprocess((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    size = hybrid.input_size or 224
+    return Network(hybrid, raw, input_size=size, classes=hybrid.classes, origin=origin)

@@ -1,0 +1,73 @@
+"""The verbs of ``import suture``, for programs and notebooks."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from suture import sources
+from suture.data.dataset import SplitName
+from suture.data.load import load_data
+from suture.evaluation import Scores
+from suture.evaluation import evaluate as evaluate_split
+from suture.graph import Network
+from suture.hybrids import Hybrid, parent, store
+from suture.recipes.context import Context
+from suture.recipes.execute import execute
+from suture.spec.cut import Cut
+from suture.spec.recipe import Recipe, SearchStep, Step, TrainStep
+
+
+def load(source: str, *, trust_code: bool = False, num_classes: int | None = None, seed: int = 0) -> Network:
+    """A network by its source, in eval mode: RGB images (N, 3, H, W) in [0, 1] to logits (N, classes).
+
+    Raises SourceError, WeightsError, TrustError.
+    """
+    return sources.load(source, trust_code=trust_code, num_classes=num_classes, seed=seed)
+
+
+def cuts(network: str | nn.Module, *, fine: bool = False, example: Tensor | None = None) -> tuple[Cut, ...]:
+    """Where a network can be cut: between its blocks, or with ``fine`` at every legal place, in order.
+
+    ``example`` is a batch of input for a module that did not come from ``load``. Raises TraceError.
+    """
+    return parent(network, example).traced.cuts(fine)
+
+
+def split(network: str | nn.Module, cut: str, *, example: Tensor | None = None) -> tuple[nn.Module, nn.Module]:
+    """(encoder, decoder) with ``decoder(encoder(x)) == network(x)`` in both modes, on the network's own parameters.
+
+    Raises CutError where there is no such cut, saying why.
+    """
+    return parent(network, example).traced.split(cut)
+
+
+def load_hybrid(folder: str | Path, a: str | nn.Module, b: str | nn.Module, *, example: Tensor | None = None) -> Hybrid:
+    """A hybrid that ``suture.save`` wrote, from its folder and its two parents. Raises PlanError, WeightsError."""
+    return store.load(Path(folder), (parent(a, example), parent(b, example)))
+
+
+def evaluate(network: str | nn.Module, data: str = "sample", *, split: SplitName = "test", seed: int = 0) -> Scores:
+    """Accuracy, cross-entropy (nats) and predictions on one split. Raises DataError."""
+    module = load(network) if isinstance(network, str) else network
+    found = load_data(data, size=getattr(module, "input_size", None) or 224)
+    if split == "val":
+        found = found.with_validation(seed)
+    return evaluate_split(module, found.split(split))
+
+
+def search(a: str, b: str, *, data: str = "sample", seed: int = 0, out: str | Path, **fields: Any) -> dict[str, Any]:
+    """``suture search`` from Python: writes the run folder ``out`` and returns what ``--json`` prints.
+
+    ``fields`` are those of SearchStep: top, fit_images, score_images, init, stage, ...
+    """
+    return _run(SearchStep(a=a, b=b, **fields), data, seed, out)
+
+
+def train(model: str, *, data: str = "sample", seed: int = 0, out: str | Path, **fields: Any) -> dict[str, Any]:
+    """``suture train`` from Python: writes the run folder ``out``; ``load("run:OUT")`` is the trained network."""
+    return _run(TrainStep(model=model, **fields), data, seed, out)
+
+
+def _run(step: Step, data: str, seed: int, out: str | Path) -> dict[str, Any]:
+    return execute(Context(Recipe(data=data, seed=seed, steps=(step,))), Path(out))

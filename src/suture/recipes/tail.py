@@ -1,0 +1,85 @@
+"""Training a hybrid: what is frozen before the cut runs once, the rest learns from what it gave."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from suture.data.cache import Activations, cache_activations
+from suture.data.dataset import DataSet
+from suture.data.examples import ImageExamples
+from suture.evaluation import predict, score
+from suture.hybrids import Hybrid, head
+from suture.recipes.context import Context
+from suture.recipes.train import epoch_hooks
+from suture.runs import RunFolder
+from suture.spec.stage import Stage
+from suture.training import Epoch, Examples, Moving, train
+
+
+def moving(hybrid: Hybrid, stage: Stage) -> Moving:
+    """The modules that a stage lets learn."""
+    if "all" in stage.moves:
+        return Moving([hybrid])
+    chosen: dict[str, nn.Module] = {"adapter": hybrid.adapter, "decoder": hybrid.decoder}
+    return Moving([head(hybrid.decoder)[1] if part == "head" else chosen[part] for part in stage.moves])
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the epochs of a training are told: the run folder, a bar, and words that tell it from others."""
+
+    folder: RunFolder
+    advance: Any
+    state: str
+    told: dict[str, Any]
+
+
+def train_hybrid(hybrid: Hybrid, stage: Stage, data: DataSet, context: Context, progress: Progress) -> list[Epoch]:
+    """Train in place for one stage, choosing nothing; validation is told after every epoch.
+
+    With a frozen encoder its activations on training and validation images are cached, and only adapter and
+    decoder run from then on. Otherwise, or where the activations are too large to keep, the whole hybrid runs.
+    """
+    held = data.split("val")
+    frozen_encoder = "all" not in stage.moves
+    cached = _cached(hybrid, stage, data, context) if frozen_encoder else None
+    model: nn.Module = hybrid
+    examples: Examples = ImageExamples(data.train, stage.augment)
+    validation: Any = held
+    if cached is not None:
+        model, examples, validation = hybrid.tail, *cached
+
+    def evaluate(module: nn.Module) -> dict[str, float]:
+        batches = validation.batches(256)
+        return score(*predict(module, batches, context.device)).numbers()
+
+    hybrid.thaw("adapter", "decoder", "encoder")
+    try:
+        return train(
+            model,
+            moving(hybrid, stage),
+            stage,
+            examples,
+            evaluate=evaluate,
+            seed=context.seed,
+            device=context.device,
+            state=progress.folder.path / f"{progress.state}.safetensors",
+            hooks=epoch_hooks(progress.folder, progress.advance, "train", **progress.told),
+        )
+    finally:
+        learnt = {"all": {"encoder", "decoder"}, "decoder": {"decoder"}, "head": {"decoder"}}
+        moved = set().union(*(learnt.get(part, set()) for part in stage.moves))
+        hybrid.freeze(*({"encoder", "decoder"} - moved)).eval().cpu()
+
+
+def _cached(hybrid: Hybrid, stage: Stage, data: DataSet, context: Context) -> tuple[Activations, Activations] | None:
+    if stage.augment and stage.views == 1:
+        return None
+    options: dict[str, Any] = {"seed": context.seed, "device": context.device}
+    stored = cache_activations(hybrid.encoder, data.train, kinds=stage.augment, views=stage.views, **options)
+    held = cache_activations(hybrid.encoder, data.split("val"), **options)
+    if stored is None or held is None:
+        context.watch.say("the activations at this cut are too large to keep; the encoder runs every epoch")
+        return None
+    return stored, held

@@ -1,0 +1,62 @@
+"""One HTML file that shows a search and opens offline."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+
+from suture.reporting.card import lines, sentence
+
+CAPTIONS = {
+    "hybrid.png": "What the hybrid is made of: coloured blocks run, pale ones were cut away.",
+    "heatmap.png": "Every pair of cuts, stitched in closed form without training. The framed cells are the pair "
+    "that was chosen and the one in the middle of both networks.",
+    "accuracy.png": "The test images, looked at once, at the end.",
+    "curves.png": "The pairs that were trained.",
+}
+
+TEMPLATE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<title>{{ result.run }} · Suture</title>
+<style>
+:root { color-scheme: light dark; --ink: #1d2433; --paper: #fff; --line: #d8dbe2; --accent: #c8402f }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e8ee; --paper: #171a21; --line: #3a3f4b; --accent: #ef7a6a } }
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
+       max-width: 60rem; margin: 0 auto; padding: 1.5rem }
+h1 { font-size: 1.5rem } .lead { font-size: 1.15rem }
+.wide { overflow-x: auto } table { border-collapse: collapse; width: 100% }
+th, td { text-align: left; padding: .4rem .7rem; border-bottom: 1px solid var(--line); white-space: nowrap }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums } tr.best { color: var(--accent); font-weight: 600 }
+figure { margin: 2rem 0 } img { max-width: 100%; background: #fff; border-radius: 6px }
+figcaption { opacity: .75; font-size: .9rem } pre { overflow-x: auto; padding: 1rem; border: 1px solid var(--line) }
+</style>
+<h1>{{ result.parents.a.source }} → {{ result.parents.b.source }}</h1>
+<p class="lead">{{ sentence }}</p>
+<div class="wide"><table>
+<tr><th></th><th>network or cut</th><th class="n">accuracy</th><th class="n">cross-entropy</th>
+<th class="n">parameters</th><th class="n">MACs</th></tr>
+{% for row in rows %}<tr{% if row.what == "best hybrid" %} class="best"{% endif %}><td>{{ row.what }}</td>
+<td>{{ row.name }}</td><td class="n">{{ "%.1f %%"|format(100 * row.accuracy) }}</td>
+<td class="n">{{ "%.3f"|format(row.cross_entropy) }}</td><td class="n">{{ "{:,}".format(row.parameters) }}</td>
+<td class="n">{{ "{:,}".format(row.macs) }}</td></tr>
+{% endfor %}</table></div>
+<p>{{ result.n }} test images of {{ result.data }}; choices were made on {{ result.n_val }} validation images;
+{{ "{:,.0f}".format(result.cost_fpe) }} FPE in all (one image through both parents is 1).
+{% for note in result.notes %}{{ note }}. {% endfor %}</p>
+{% for figure in figures %}<figure><img alt="{{ figure.caption }}" src="data:image/png;base64,{{ figure.data }}">
+<figcaption>{{ figure.caption }}</figcaption></figure>
+{% endfor %}<h2>Recipe</h2><pre>{{ recipe }}</pre>
+</html>
+"""
+
+
+def page(result: dict[str, Any], recipe: str, plots: Path) -> str:
+    """The page as text; every value is escaped, every picture is inside."""
+    figures = [
+        {"caption": caption, "data": base64.b64encode((plots / name).read_bytes()).decode()}
+        for name, caption in CAPTIONS.items()
+        if (plots / name).exists()
+    ]
+    template = Environment(autoescape=True).from_string(TEMPLATE)
+    return template.render(result=result, sentence=sentence(result), rows=lines(result), figures=figures, recipe=recipe)

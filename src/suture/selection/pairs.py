@@ -1,0 +1,141 @@
+"""Every cut of one network against every cut of another, scored without training.
+
+The closed-form stitch of each pair is fitted on training images and asked to classify held-out ones: its accuracy
+ranks pairs better than similarity of the activations does (functional against geometric similarity: Csiszarik et
+al. 2021, arXiv 2110.14633, section 5).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from suture.adapters import Adapter, AdapterSpec, PairFits, build
+from suture.data.cache import cache_activations
+from suture.data.dataset import Split
+from suture.hybrids import Parent
+from suture.spec.cut import Cut
+
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class PairScore:
+    """One pair of cuts and its untrained stitch: held-out accuracy and cross-entropy, and what the hybrid costs.
+
+    ``residual`` is the fit's 1 − R² (None where nothing was fitted). Parameters and MACs are the whole hybrid's.
+    """
+
+    a: str
+    b: str
+    accuracy: float
+    cross_entropy: float
+    residual: float | None
+    params: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What ``score_pairs`` found: all pairs that an adapter joins, and the cost in FPE.
+
+    One FPE is one image through both networks, forwards. ``first_a`` and ``first_b`` are the cuts in order.
+    """
+
+    a: tuple[str, ...]
+    b: tuple[str, ...]
+    pairs: tuple[PairScore, ...]
+    cost_fpe: float
+
+    def best(self, count: int) -> tuple[PairScore, ...]:
+        """The pairs whose untrained stitch is most accurate; among equals the lower cross-entropy."""
+        return tuple(sorted(self.pairs, key=lambda pair: (-pair.accuracy, pair.cross_entropy))[:count])
+
+
+def score_pairs(
+    a: Parent,
+    b: Parent,
+    spec: AdapterSpec,
+    fit_split: Split,
+    score_split: Split,
+    *,
+    seed: int = 0,
+    device: Any = "cpu",
+    tell: Callable[[str, float], None] = lambda _label, _done: None,
+) -> Grid:
+    """Fit all pairs of block cuts in one pass over ``fit_split`` and score each on ``score_split``.
+
+    ``tell`` hears how many pairs are done. Memory: the sums of the fits, and the activations of one cut of ``a`` on
+    ``score_split`` at a time.
+    """
+    cuts_a, cuts_b = a.traced.cuts(), b.traced.cuts()
+    adapters = _adapters(a, b, cuts_a, cuts_b, spec, fit_split, seed, device)
+    whole = a.traced.macs + b.traced.macs
+    cost = float(len(fit_split)) if spec.start == "least-squares" else 0.0
+    decoders = {cut.name: b.decoder(cut).to(device).eval() for cut in cuts_b}
+    found: list[PairScore] = []
+    for x in cuts_a:
+        kept = cache_activations(a.encoder(x), score_split, device=device)
+        cost += len(score_split) * x.macs_before / whole
+        for y in cuts_b:
+            joined = adapters.get((x.name, y.name))
+            if joined is None:
+                continue
+            adapter, residual = joined
+            batches = kept.batches(BATCH) if kept is not None else _through(a.encoder(x), score_split, device)
+            accuracy, cross_entropy = _score(adapter.to(device).eval(), decoders[y.name], batches, device)
+            own = sum(parameter.numel() for parameter in adapter.parameters())
+            positions = y.grid[0] * y.grid[1] if y.grid else y.shape[0] if len(y.shape) == 2 else 1
+            macs = x.macs_before + y.macs_after + (x.channels * y.channels * positions if own else 0)
+            params = x.params_before + own + y.params_after
+            found.append(PairScore(x.name, y.name, accuracy, cross_entropy, residual, params, macs))
+            cost += len(score_split) * y.macs_after / whole
+            tell(f"{x.name}:{y.name} {accuracy:.3f}", len(found))
+    return Grid(tuple(c.name for c in cuts_a), tuple(c.name for c in cuts_b), tuple(found), cost)
+
+
+@torch.no_grad()
+def _adapters(
+    a: Parent,
+    b: Parent,
+    cuts_a: tuple[Cut, ...],
+    cuts_b: tuple[Cut, ...],
+    spec: AdapterSpec,
+    split: Split,
+    seed: int,
+    device: Any,
+) -> dict[tuple[str, str], tuple[Adapter, float | None]]:
+    """An adapter for every pair that one joins, with the residual of its fit."""
+    fits = PairFits(cuts_a, cuts_b, spec)
+    pairs = [(i, j, cuts_a[i], cuts_b[j]) for i, j in fits.pairs]
+    if spec.start != "least-squares":
+        return {(x.name, y.name): (build(spec, x, y, seed), None) for _, _, x, y in pairs}
+    tap_a = a.traced.tap([cut.name for cut in cuts_a]).to(device).eval()
+    tap_b = b.traced.tap([cut.name for cut in cuts_b]).to(device).eval()
+    for images, _labels in split.batches(BATCH):
+        images = images.to(device)
+        xs, ys = tap_a(images), tap_b(images)
+        fits.update([xs[cut.name] for cut in cuts_a], [ys[cut.name] for cut in cuts_b])
+    return {(x.name, y.name): (fits.adapter(i, j), fits.solve(i, j)[2].residual) for i, j, x, y in pairs}
+
+
+@torch.inference_mode()
+def _score(adapter: nn.Module, decoder: nn.Module, batches: Any, device: Any) -> tuple[float, float]:
+    logits, labels = [], []
+    for activation, label in batches:
+        logits.append(decoder(adapter(activation.to(device))).float().cpu())
+        labels.append(label)
+    answers, truth = torch.cat(logits), torch.cat(labels)
+    accuracy = (answers.argmax(1) == truth).double().mean().item()
+    return accuracy, F.cross_entropy(answers.double(), truth).item()
+
+
+def _through(encoder: nn.Module, split: Split, device: Any) -> Any:
+    """Activations batch by batch, for cuts whose activations are too large to keep."""
+    with torch.no_grad():
+        for images, labels in split.batches(BATCH):
+            activation: Tensor = encoder(images.to(device))
+            yield activation, labels

@@ -1,0 +1,136 @@
+"""What every adapter keeps to: each registered kind and start, between cuts of every layout."""
+
+import copy
+from itertools import product
+from typing import get_args
+
+import pytest
+import torch
+
+from suture.adapters import Adapter, AdapterSpec, FitReport, build, fit
+from suture.adapters.adapter import KINDS
+from suture.errors import AdapterError
+from suture.spec.adapter import Start
+from suture.spec.cut import Cut, Layout
+from suture.spec.names import ADAPTERS, STARTS
+
+SHAPES = (
+    (Layout.NCHW, (6, 4, 4)),
+    (Layout.NCHW, (6, 2, 3)),
+    (Layout.NHWC, (4, 4, 6)),
+    (Layout.NLC, (10, 5)),
+    (Layout.NC, (9,)),
+)
+CUTS = [Cut(f"at{k}", layout, shape, None, 0, 0, 0, 0) for k, (layout, shape) in enumerate(SHAPES)]
+SPECS = [AdapterSpec(kind, start=start) for kind, start in product(sorted(KINDS), get_args(Start))]
+JOINTS = [(spec, source, target) for spec in SPECS for source, target in product(CUTS, CUTS)]
+
+
+def joined(spec: AdapterSpec, source: Cut, target: Cut, seed: int = 0) -> Adapter | None:
+    try:
+        return build(spec, source, target, seed)
+    except AdapterError:
+        return None
+
+
+def activation(cut: Cut, images: int = 3, seed: int = 0) -> torch.Tensor:
+    return torch.randn(images, *cut.shape, generator=torch.Generator().manual_seed(seed))
+
+
+def named(value: object) -> str:
+    return f"{value.kind}-{value.start}" if isinstance(value, AdapterSpec) else str(value)
+
+
+@pytest.fixture(params=[j for j in JOINTS if joined(*j)], ids=lambda joint: "-".join(map(named, joint)))
+def joint(request: pytest.FixtureRequest) -> tuple[AdapterSpec, Cut, Cut]:
+    return request.param
+
+
+def test_the_registry_holds_what_the_names_say():
+    assert sorted(KINDS) == sorted(ADAPTERS)
+    assert get_args(Start) == STARTS
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=named)
+def test_every_kind_joins_a_cut_to_itself(spec):
+    for cut in CUTS:
+        assert build(spec, cut, cut)(activation(cut)).shape == (3, *cut.shape)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=named)
+def test_what_cannot_be_joined_says_both_cuts_and_what_to_type(spec):
+    for source, target in product(CUTS, CUTS):
+        if joined(spec, source, target) is None:
+            with pytest.raises(AdapterError) as caught:
+                build(spec, source, target)
+            assert str(source) in caught.value.given
+            assert str(target) in caught.value.given
+            assert caught.value.expected
+            assert caught.value.instead
+
+
+def test_an_adapter_gives_what_the_target_expects_and_leaves_its_input_alone(joint):
+    adapter, x = build(*joint), activation(joint[1])
+    before = x.clone()
+    y = adapter(x)
+    assert y.shape == (3, *joint[2].shape)
+    assert y.dtype == torch.float32
+    torch.testing.assert_close(x, before, rtol=0, atol=0)
+
+
+def test_an_adapter_does_the_same_in_both_modes_and_to_each_image_alone(joint):
+    adapter, x = build(*joint), activation(joint[1])
+    y = adapter.train()(x)
+    torch.testing.assert_close(adapter.eval()(x), y, rtol=0, atol=0)
+    torch.testing.assert_close(torch.cat([adapter(image[None]) for image in x]), y)
+
+
+def test_an_adapter_survives_copy_and_state_dict(joint):
+    adapter, x = build(*joint, seed=1), activation(joint[1])
+    again = build(*joint, seed=2)
+    again.load_state_dict(adapter.state_dict())
+    for other in (again, copy.deepcopy(adapter)):
+        torch.testing.assert_close(other(x), adapter(x), rtol=0, atol=0)
+
+
+def test_a_seed_gives_the_same_adapter_and_the_global_random_state_stays(joint):
+    state = torch.get_rng_state()
+    first, second = build(*joint, seed=5), build(*joint, seed=5)
+    assert torch.equal(torch.get_rng_state(), state)
+    for a, b in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_gradients_reach_every_parameter_and_the_input(joint):
+    adapter, x = build(*joint), activation(joint[1]).requires_grad_()
+    adapter(x).square().sum().backward()
+    assert x.grad is not None
+    assert all(p.grad is not None and p.requires_grad for p in adapter.parameters())
+
+
+def test_an_adapter_takes_half_precision_under_autocast(joint):
+    adapter = build(*joint)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert adapter(activation(joint[1]).bfloat16()).shape == (3, *joint[2].shape)
+
+
+def test_a_fittable_adapter_fits_and_any_other_says_it_has_nothing_to_fit(joint):
+    spec, source, target = joint
+    adapter = build(*joint)
+    x, y = activation(source, 8), activation(target, 8, seed=1)
+    if not adapter.fittable:
+        assert not adapter.wants_fit
+        with pytest.raises(AdapterError, match="nothing to fit"):
+            fit(adapter, [(x, y)])
+        with pytest.raises(AdapterError, match="nothing to fit"):
+            adapter.set_map(torch.zeros(1, 1), torch.zeros(1))
+        return
+    assert adapter.wants_fit == (spec.start == "least-squares")
+    mean = y.mean([k for k in range(y.dim()) if k != (1 if target.layout is Layout.NCHW else y.dim() - 1)])
+    report = fit(adapter, [(x, y)])
+    assert isinstance(report, FitReport)
+    assert 0 <= report.residual <= 1
+    best = (adapter(x) - y).square().sum()
+    adapter.set_map(torch.zeros(target.channels, source.channels), mean)
+    constant = (adapter(x) - y).square().sum()
+    torch.testing.assert_close(best / constant, torch.tensor(report.residual), rtol=1e-3, atol=1e-5)

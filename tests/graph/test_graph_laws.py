@@ -1,0 +1,198 @@
+"""The laws of cutting, on every cut of many networks."""
+
+import copy
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+import torchvision
+from graph_networks import Decides, InPlace, Loose, Moody, ResNet20, Shapely, Tied, Tiny, loaded
+from torch import Tensor, nn
+
+from suture.errors import TraceError
+from suture.graph import Traced, trace
+
+models = torchvision.models
+
+SMALL: dict[str, Callable[[], nn.Module]] = {
+    "tiny": Tiny,
+    "resnet20": ResNet20,
+    "inplace": InPlace,
+    "moody": Moody,
+    "tied": Tied,
+    "loose": Loose,
+    "shapely": Shapely,
+    "decides": Decides,
+    "loaded tiny": lambda: loaded(Tiny()),
+    "loaded resnet20": lambda: loaded(ResNet20()),
+    "loaded decides": lambda: loaded(Decides()),
+}
+LARGE: dict[str, tuple[Callable[[], nn.Module], int]] = {
+    "resnet18": (models.resnet18, 64),
+    "efficientnet_b0": (models.efficientnet_b0, 32),
+    "densenet121": (models.densenet121, 32),
+    "mobilenet_v3_small": (models.mobilenet_v3_small, 32),
+    "vit_b_16": (lambda: models.vit_b_16(image_size=32), 32),
+}
+TOLERANCE = 1e-5
+
+
+def distance(ours: Tensor, theirs: Tensor) -> float:
+    return float((ours - theirs).abs().max() / theirs.abs().max())
+
+
+def example(network: nn.Module, side: int = 32) -> Tensor | None:
+    return None if hasattr(network, "preprocess") else torch.rand(2, 3, side, side)
+
+
+def state(network: nn.Module) -> list[Tensor]:
+    return [tensor.clone() for tensor in (*network.parameters(), *network.buffers())]
+
+
+def put_back(network: nn.Module, saved: list[Tensor]) -> None:
+    with torch.no_grad():
+        for tensor, value in zip((*network.parameters(), *network.buffers()), saved, strict=True):
+            tensor.copy_(value)
+
+
+def holds(network: nn.Module, traced: Traced, names: Sequence[str], images: Tensor, training: bool) -> None:
+    """decoder(encoder(x)) is network(x), buffers included, and neither half changes what it is given."""
+    network.train(training)
+    before = state(network)
+    torch.manual_seed(7)
+    with torch.no_grad():
+        wanted = network(images.clone())
+    after = state(network)
+    for name in names:
+        put_back(network, before)
+        encoder, decoder = traced.split(name)
+        assert encoder.training == decoder.training == training
+        torch.manual_seed(7)
+        with torch.no_grad():
+            given = encoder(images.clone())
+            kept = given.clone()
+            ours = decoder(given)
+        assert distance(ours, wanted) <= TOLERANCE, name
+        assert torch.equal(given, kept), f"the decoder at {name} writes to its input"
+        assert given.shape[1:] == traced.find(name).shape
+        for mine, yours in zip(state(network), after, strict=True):
+            assert torch.allclose(mine.float(), yours.float(), rtol=1e-5, atol=1e-6), name
+    put_back(network, before)
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+@pytest.mark.parametrize("name", SMALL)
+def test_the_halves_are_the_network_at_every_cut(name: str, training: bool) -> None:
+    network = SMALL[name]()
+    traced = trace(network, example(network))
+    names = [cut.name for cut in traced.cuts(fine=True)]
+    assert names
+    for images in (torch.rand(3, 3, 32, 32), 4 * torch.rand(5, 3, 32, 32)):
+        holds(network, traced, names, images, training)
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_the_halves_are_the_network_at_every_cut_of_large_networks(name: str) -> None:
+    make, side = LARGE[name]
+    network = make()
+    images = torch.rand(2, 3, side, side)
+    traced = trace(network, images)
+    names = [cut.name for cut in traced.cuts(fine=True)]
+    assert traced.tracer == "fx"
+    assert len(names) >= 22
+    holds(network, traced, names, images, training=False)
+    few = names[:: max(1, len(names) // 5)]
+    holds(network, traced, few, images, training=True)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_halves_share_the_networks_own_state_under_its_own_names(name: str) -> None:
+    network = SMALL[name]()
+    traced = trace(network, example(network))
+    own = network.state_dict(keep_vars=True)
+    for cut in traced.cuts(fine=True):
+        encoder, decoder = traced.split(cut.name)
+        halves = {**encoder.state_dict(keep_vars=True), **decoder.state_dict(keep_vars=True)}
+        assert halves.keys() == own.keys(), cut.name
+        assert all(halves[key] is own[key] for key in own), cut.name
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_the_halves_of_large_networks_share_their_state(name: str) -> None:
+    make, side = LARGE[name]
+    network = make()
+    traced = trace(network, torch.rand(2, 3, side, side))
+    cuts = traced.cuts()
+    own = network.state_dict(keep_vars=True)
+    for cut in (cuts[0], cuts[len(cuts) // 2], cuts[-1]):
+        encoder, decoder = traced.split(cut.name)
+        halves = {**encoder.state_dict(keep_vars=True), **decoder.state_dict(keep_vars=True)}
+        assert halves.keys() == own.keys()
+        assert all(halves[key] is own[key] for key in own)
+
+
+@pytest.mark.parametrize("name", ["tiny", "loose", "shapely", "decides"])
+def test_a_copied_half_is_independent(name: str) -> None:
+    network = SMALL[name]().eval()
+    images = torch.rand(2, 3, 32, 32)
+    traced = trace(network, images)
+    cut = traced.cuts(fine=True)[1]
+    encoder, decoder = traced.split(cut.name)
+    copied = copy.deepcopy(decoder)
+    with torch.no_grad():
+        given = encoder(images)
+        wanted = copied(given)
+        for parameter in decoder.parameters():
+            parameter.zero_()
+        assert torch.equal(copied(given), wanted)
+        assert not torch.allclose(decoder(given), wanted)
+
+
+@pytest.mark.parametrize("name", ["tiny", "shapely", "decides"])
+def test_training_a_half_trains_the_network(name: str) -> None:
+    network = SMALL[name]().eval()
+    traced = trace(network, torch.rand(2, 3, 32, 32))
+    encoder, decoder = traced.split(traced.cuts()[0].name)
+    decoder(encoder(torch.rand(2, 3, 32, 32))).sum().backward()
+    used = [p for p in network.parameters() if p.grad is not None]
+    assert len(used) >= len(list(network.parameters())) - 2
+    decoder.train()
+    held = [module for module in decoder.modules() if any(module is own for own in network.modules())]
+    assert held
+    assert all(module.training for module in held)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_tracing_splitting_and_tapping_leave_no_sign(name: str) -> None:
+    network = SMALL[name]()
+    network.train()
+    next(network.modules()).eval()
+    kinds = [(module, module.training, dict(module.__dict__)) for module in network.modules()]
+    hooks = [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in network.modules()]
+    saved, random_state = state(network), torch.get_rng_state()
+    images = None if hasattr(network, "preprocess") else torch.rand(2, 3, 20, 20, generator=torch.Generator())
+    kept = None if images is None else images.clone()
+    traced = trace(network, images)
+    cut = traced.cuts()[0].name
+    traced.split(cut)
+    traced.tap([cut])
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert images is None or (kept is not None and torch.equal(images, kept))
+    assert all(torch.equal(a, b) for a, b in zip(saved, state(network), strict=True))
+    assert hooks == [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in network.modules()]
+    for (module, training, attributes), own in zip(kinds, network.modules(), strict=True):
+        assert module is own
+        assert module.training == training
+        assert module.__dict__.keys() == attributes.keys()
+        assert all(module.__dict__[key] is attributes[key] for key in attributes)
+
+
+def test_what_fails_leaves_no_sign_either() -> None:
+    network = Tiny().train()
+    network.bn1.eval()
+    saved = state(network)
+    with pytest.raises(TraceError, match="the network fails"):
+        trace(network, torch.rand(2, 3, 4, 4))
+    assert network.training
+    assert not network.bn1.training
+    assert all(torch.equal(a, b) for a, b in zip(saved, state(network), strict=True))
