@@ -19,6 +19,8 @@ Every error says three things: what was given, what was expected, and what to ty
 
 import difflib
 from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
 
 class SutureError(Exception):
@@ -34,6 +36,10 @@ class SutureError(Exception):
 
     def __str__(self) -> str:
         return f"{self.given}\n  expected: {self.expected}\n  instead:  {self.instead}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors come back whole from other processes; what Exception does by itself loses the keywords."""
+        return partial(type(self), self.given, expected=self.expected, instead=self.instead), ()
 
 
 class TrainingError(SutureError):

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 import torchvision
-from graph_networks import Decides, InPlace, Loose, Moody, ResNet20, Shapely, Tied, Tiny, loaded
 from torch import Tensor, nn
 
+from graph.networks import Decides, InPlace, Loose, Moody, ResNet20, Shapely, Tied, Tiny, loaded
 from suture.errors import TraceError
 from suture.graph import Traced, trace
 
@@ -27,12 +27,21 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
     "loaded resnet20": lambda: loaded(ResNet20()),
     "loaded decides": lambda: loaded(Decides()),
 }
-LARGE: dict[str, tuple[Callable[[], nn.Module], int]] = {
-    "resnet18": (models.resnet18, 64),
-    "efficientnet_b0": (models.efficientnet_b0, 32),
-    "densenet121": (models.densenet121, 32),
-    "mobilenet_v3_small": (models.mobilenet_v3_small, 32),
-    "vit_b_16": (lambda: models.vit_b_16(image_size=32), 32),
+
+
+def woken(network: nn.Module) -> nn.Module:
+    """Give the head weights: torchvision starts that of a ViT at zero, and zero is zero whatever was cut."""
+    nn.init.normal_(network.heads.head.weight)
+    return network
+
+
+# The number of block cuts, and of all cuts.
+LARGE: dict[str, tuple[Callable[[], nn.Module], tuple[int, int]]] = {
+    "resnet18": (models.resnet18, (11, 22)),
+    "efficientnet_b0": (models.efficientnet_b0, (40, 78)),
+    "densenet121": (models.densenet121, (12, 24)),
+    "mobilenet_v3_small": (models.mobilenet_v3_small, (28, 58)),
+    "vit_b_16": (lambda: woken(models.vit_b_16(image_size=32)), (13, 31)),
 }
 TOLERANCE = 1e-5
 
@@ -51,18 +60,18 @@ def state(network: nn.Module) -> list[Tensor]:
 
 def put_back(network: nn.Module, saved: list[Tensor]) -> None:
     with torch.no_grad():
-        for tensor, value in zip((*network.parameters(), *network.buffers()), saved, strict=True):
+        for tensor, value in zip(network.buffers(), saved, strict=True):
             tensor.copy_(value)
 
 
 def holds(network: nn.Module, traced: Traced, names: Sequence[str], images: Tensor, training: bool) -> None:
     """decoder(encoder(x)) is network(x), buffers included, and neither half changes what it is given."""
     network.train(training)
-    before = state(network)
+    before = [buffer.clone() for buffer in network.buffers()]
     torch.manual_seed(7)
     with torch.no_grad():
         wanted = network(images.clone())
-    after = state(network)
+    after = [buffer.clone() for buffer in network.buffers()]
     for name in names:
         put_back(network, before)
         encoder, decoder = traced.split(name)
@@ -75,9 +84,18 @@ def holds(network: nn.Module, traced: Traced, names: Sequence[str], images: Tens
         assert distance(ours, wanted) <= TOLERANCE, name
         assert torch.equal(given, kept), f"the decoder at {name} writes to its input"
         assert given.shape[1:] == traced.find(name).shape
-        for mine, yours in zip(state(network), after, strict=True):
+        for mine, yours in zip(network.buffers(), after, strict=True):
             assert torch.allclose(mine.float(), yours.float(), rtol=1e-5, atol=1e-6), name
     put_back(network, before)
+
+
+def shares_state(network: nn.Module, traced: Traced, name: str) -> None:
+    """Together the halves hold the network's own tensors, each under the network's name for it."""
+    own = network.state_dict(keep_vars=True)
+    encoder, decoder = traced.split(name)
+    halves = {**encoder.state_dict(keep_vars=True), **decoder.state_dict(keep_vars=True)}
+    assert halves.keys() == own.keys(), name
+    assert all(halves[key] is own[key] for key in own), name
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
@@ -93,42 +111,26 @@ def test_the_halves_are_the_network_at_every_cut(name: str, training: bool) -> N
 
 @pytest.mark.parametrize("name", LARGE)
 def test_the_halves_are_the_network_at_every_cut_of_large_networks(name: str) -> None:
-    make, side = LARGE[name]
+    make, counts = LARGE[name]
     network = make()
-    images = torch.rand(2, 3, side, side)
+    images = torch.rand(2, 3, 32, 32)
     traced = trace(network, images)
     names = [cut.name for cut in traced.cuts(fine=True)]
     assert traced.tracer == "fx"
-    assert len(names) >= 22
+    assert (len(traced.cuts()), len(names)) == counts
     holds(network, traced, names, images, training=False)
-    few = names[:: max(1, len(names) // 5)]
+    few = names[:: len(names) // 4]
     holds(network, traced, few, images, training=True)
+    for cut in few:
+        shares_state(network, traced, cut)
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_the_halves_share_the_networks_own_state_under_its_own_names(name: str) -> None:
     network = SMALL[name]()
     traced = trace(network, example(network))
-    own = network.state_dict(keep_vars=True)
     for cut in traced.cuts(fine=True):
-        encoder, decoder = traced.split(cut.name)
-        halves = {**encoder.state_dict(keep_vars=True), **decoder.state_dict(keep_vars=True)}
-        assert halves.keys() == own.keys(), cut.name
-        assert all(halves[key] is own[key] for key in own), cut.name
-
-
-@pytest.mark.parametrize("name", LARGE)
-def test_the_halves_of_large_networks_share_their_state(name: str) -> None:
-    make, side = LARGE[name]
-    network = make()
-    traced = trace(network, torch.rand(2, 3, side, side))
-    cuts = traced.cuts()
-    own = network.state_dict(keep_vars=True)
-    for cut in (cuts[0], cuts[len(cuts) // 2], cuts[-1]):
-        encoder, decoder = traced.split(cut.name)
-        halves = {**encoder.state_dict(keep_vars=True), **decoder.state_dict(keep_vars=True)}
-        assert halves.keys() == own.keys()
-        assert all(halves[key] is own[key] for key in own)
+        shares_state(network, traced, cut.name)
 
 
 @pytest.mark.parametrize("name", ["tiny", "loose", "shapely", "decides"])
@@ -148,7 +150,7 @@ def test_a_copied_half_is_independent(name: str) -> None:
         assert not torch.allclose(decoder(given), wanted)
 
 
-@pytest.mark.parametrize("name", ["tiny", "shapely", "decides"])
+@pytest.mark.parametrize("name", ["tiny", "decides"])
 def test_training_a_half_trains_the_network(name: str) -> None:
     network = SMALL[name]().eval()
     traced = trace(network, torch.rand(2, 3, 32, 32))
@@ -170,7 +172,7 @@ def test_tracing_splitting_and_tapping_leave_no_sign(name: str) -> None:
     kinds = [(module, module.training, dict(module.__dict__)) for module in network.modules()]
     hooks = [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in network.modules()]
     saved, random_state = state(network), torch.get_rng_state()
-    images = None if hasattr(network, "preprocess") else torch.rand(2, 3, 20, 20, generator=torch.Generator())
+    images = None if hasattr(network, "preprocess") else torch.rand(2, 3, 32, 32, generator=torch.Generator())
     kept = None if images is None else images.clone()
     traced = trace(network, images)
     cut = traced.cuts()[0].name

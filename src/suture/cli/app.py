@@ -34,7 +34,9 @@ def build(kind: type[Model], **fields: Any) -> Model:
         return kind(**fields)
     except ValidationError as error:
         told = [
-            f"{'.'.join(map(str, e['loc'])) or 'options'}: {e['msg']} (given {e['input']!r})" for e in error.errors()
+            f"{'.'.join(map(str, found['loc'])) or 'options'}: {found['msg'].removeprefix('Value error, ')} "
+            f"(given {found['input']!r})"
+            for found in error.errors()
         ]
         raise RecipeError(
             "; ".join(told),

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console, RenderableType
 
+from suture.cli.app import build
 from suture.cli.watch import ConsoleWatch
 from suture.spec.recipe import Recipe, Step
 
@@ -70,4 +71,4 @@ def show(result: dict[str, Any], table: Table, json: bool) -> None:
 
 
 def one_step(step: Step, data: str, seed: int, device: str, skip_bad: bool) -> Recipe:
-    return Recipe(data=data, seed=seed, device=device, skip_bad=skip_bad, steps=(step,))
+    return build(Recipe, data=data, seed=seed, device=device, skip_bad=skip_bad, steps=(step,))

@@ -53,8 +53,7 @@ def stitch_table(result: dict[str, Any]) -> Table:
         )
     accuracy, entropy = result["accuracy"], result["cross_entropy"]
     table.add_row("hybrid", "before training", share(accuracy["before"]), nats(entropy["before"]), "")
-    style = "bold"
-    table.add_row("hybrid", "after training", share(accuracy["after"]), nats(entropy["after"]), "", style=style)
+    table.add_row("hybrid", "after training", share(accuracy["after"]), nats(entropy["after"]), "", style="bold")
     return table
 
 

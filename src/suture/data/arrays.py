@@ -12,7 +12,9 @@ from suture.data.dataset import Split
 from suture.data.images import ArrayImages
 from suture.errors import DataError
 
-SHAPES = "uint8 images (n, H, W, 3) or (n, 3, H, W), grey ones (n, H, W), or floats in [0, 1]"
+SHAPES = (
+    "uint8 or floats in [0, 1], of shape (n, H, W, 3) or (n, 3, H, W), or grey (n, H, W), (n, H, W, 1), (n, 1, H, W)"
+)
 
 
 def to_split(images: NDArray[Any], labels: NDArray[Any], what: str) -> Split:
@@ -39,23 +41,24 @@ def to_bytes(images: NDArray[Any], what: str) -> Tensor:
     """Arrays of any usual shape as uint8 (n, 3, H, W); grey becomes RGB."""
     if images.ndim == 3:
         images = np.repeat(images[..., None], 3, axis=-1)
-    if images.ndim == 4 and images.shape[-1] == 1:
-        images = np.repeat(images, 3, axis=-1)
+    for axis in (3, 1):
+        if images.ndim == 4 and images.shape[axis] == 1 and 3 not in (images.shape[1], images.shape[3]):
+            images = np.repeat(images, 3, axis=axis)
     channels_last = images.ndim == 4 and images.shape[-1] == 3
     channels_first = images.ndim == 4 and images.shape[1] == 3
-    if not channels_last and not channels_first:
+    if not (channels_last or channels_first) or 0 in images.shape[1:]:
         raise DataError(
             f"the images of {what} have shape {images.shape}",
             expected=SHAPES,
             instead="RGB images, 3 channels",
         )
     if np.issubdtype(images.dtype, np.floating):
-        low, high = float(images.min(initial=0)), float(images.max(initial=0))
+        low, high = (float(images.min()), float(images.max())) if len(images) else (0.0, 0.0)
         if not (low >= 0 and high <= 1):
             raise DataError(
                 f"the images of {what} are floats from {low:.3g} to {high:.3g}",
                 expected=SHAPES,
-                instead="raw images: networks bring their own normalisation",
+                instead="the raw images (networks bring their own normalisation), or images / 255",
             )
         images = np.round(images * 255).astype(np.uint8)
     if images.dtype != np.uint8:

@@ -1,6 +1,7 @@
 """Activations of a frozen encoder, computed once and kept: in memory, or in a memory-mapped file."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from suture.data.augment import augment
 from suture.data.dataset import Split
+from suture.errors import DataError
 
 IN_MEMORY = 2 * 2**30
 ON_DISK = 32 * 2**30
@@ -60,35 +62,46 @@ def cache_activations(
 ) -> Activations | None:
     """Run ``encoder`` once over a split, ``views`` times with augmentation; None where the result is too large.
 
-    Up to ``in_memory`` bytes stay in memory; up to ``on_disk`` bytes go to a file under ``SUTURE_CACHE`` that ends
-    with the process. The first view is the images as they are unless they are augmented.
+    Up to ``in_memory`` bytes stay in memory; up to ``on_disk`` bytes, if the disk has them, go to a file under
+    ``SUTURE_CACHE`` that ends with the process. One view is the images as they are, whatever ``kinds`` says; of
+    several each is augmented. Raises DataError where that folder cannot be made.
     """
     encoder = encoder.to(device).eval()
     generator = torch.Generator().manual_seed(seed)
     values: Tensor | None = None
     keeper = None
     row = 0
-    for view in range(views):
+    for _view in range(views):
         for images, _labels in split.batches(BATCH):
-            changed = augment(images, kinds, generator) if kinds and (views > 1 or view) else images
+            changed = augment(images, kinds, generator) if views > 1 else images
             activation = encoder(changed.to(device)).float().cpu()
             if values is None:
                 shape = (views * len(split), *activation.shape[1:])
                 needed = 4 * torch.Size(shape).numel()
-                if needed > on_disk:
+                root = _root() if needed > in_memory else None
+                if needed > on_disk or (root and needed > shutil.disk_usage(root).free):
                     return None
-                values, keeper = _room(shape, needed > in_memory)
+                values, keeper = _on_disk(shape, root) if root else (torch.empty(shape), None)
             values[row : row + len(activation)] = activation
             row += len(activation)
     assert values is not None
     return Activations(values, split.labels, views, keeper)
 
 
-def _room(shape: tuple[int, ...], on_disk: bool) -> tuple[Tensor, Any]:
-    if not on_disk:
-        return torch.empty(shape), None
+def _root() -> Path:
     root = Path(os.environ.get("SUTURE_CACHE") or Path.home() / ".cache" / "suture")
-    root.mkdir(parents=True, exist_ok=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"the activations are too large for memory, and {root} cannot be made: {error.strerror}",
+            expected="a folder that can be written to",
+            instead="SUTURE_CACHE=FOLDER in the environment",
+        ) from error
+    return root
+
+
+def _on_disk(shape: tuple[int, ...], root: Path) -> tuple[Tensor, Any]:
     keeper = tempfile.TemporaryDirectory(prefix="activations-", dir=root)
     file = str(Path(keeper.name) / "values.bin")
     size = torch.Size(shape).numel()

@@ -1,6 +1,7 @@
 """A data set: labelled images in splits, with a digest that names its content."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -8,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from suture.data.images import ArrayImages, FileImages, Images
+from suture.data.images import Images
 from suture.errors import DataError
 
 SplitName = Literal["train", "val", "test"]
@@ -44,7 +45,7 @@ class DataSet:
     """``train`` is what may be learned from, ``val`` what choices are made on, ``test`` for the last line.
 
     ``val`` is None until ``with_validation`` cuts it from ``train``, unless the data come with one of their own;
-    ``test`` is None where there is none.
+    ``test`` is None where there is none. ``uncut`` is ``train`` as it was before validation was cut off it.
     """
 
     name: str
@@ -52,6 +53,7 @@ class DataSet:
     train: Split
     test: Split | None
     val: Split | None = None
+    uncut: Split | None = None
 
     def split(self, name: SplitName) -> Split:
         chosen = {"train": self.train, "val": self.val, "test": self.test}[name]
@@ -65,41 +67,49 @@ class DataSet:
         return chosen
 
     def with_validation(self, seed: int = 0) -> "DataSet":
-        """Cut validation off: the last tenth of training where the file order is random, else stratified."""
+        """Cut validation off: the last tenth of training where the file order is random, else stratified.
+
+        Raises DataError where no class has two images.
+        """
         if self.val is not None:
             return self
         kept, held = validation_indices(self.train.labels, seed)
-        return replace(self, train=self.train.select(kept), val=self.train.select(held))
+        if not held:
+            raise DataError(
+                f"{self.name} has {len(self.train)} training images, no two of one class: too few for validation",
+                expected="two images or more of a class, to learn from and to hold out",
+                instead="more images, or data that come with a val folder or array",
+            )
+        return replace(self, train=self.train.select(kept), val=self.train.select(held), uncut=self.train)
 
     def digest(self) -> str:
-        """sha256 over classes, labels and images (files: their bytes), before validation is cut off."""
-        sha = hashlib.sha256("\n".join(self.classes).encode())
-        for split in (self.train, self.val, self.test):
+        """sha256 over classes, labels and images (files: their bytes), the same before and after ``with_validation``.
+
+        Raises DataError for an image file that is gone.
+        """
+        sha = hashlib.sha256(json.dumps(self.classes).encode())
+        own = None if self.uncut else self.val
+        for name, split in (("train", self.uncut or self.train), ("val", own), ("test", self.test)):
             if split is not None:
+                sha.update(f"{name} {len(split)}\n".encode())
                 sha.update(split.labels.numpy().tobytes())
-                _hash_images(split.images, sha)
+                split.images.hash_into(sha)
         return sha.hexdigest()
 
 
-def _hash_images(images: Images, sha: "hashlib._Hash") -> None:
-    if isinstance(images, ArrayImages):
-        sha.update(images.array.contiguous().numpy().tobytes())
-    elif isinstance(images, FileImages):
-        for path in images.paths:
-            sha.update(path.read_bytes())
+def validation_indices(labels: Tensor, seed: int) -> tuple[Sequence[int], Sequence[int]]:
+    """Indices to keep for training and to hold out, in file order.
 
-
-def validation_indices(labels: Tensor, seed: int) -> tuple[list[int], list[int]]:
-    """Indices to keep for training and to hold out, a tenth of each."""
+    Stratified, a tenth of every class is held out, and one image at least of a class that has two.
+    """
     n = len(labels)
-    held = max(n // 10, 1)
     if order_is_random(labels):
-        return list(range(n - held)), list(range(n - held, n))
+        return range(n - n // 10), range(n - n // 10, n)
     generator = torch.Generator().manual_seed(seed)
     out: set[int] = set()
     for label in labels.unique():
         members = (labels == label).nonzero().flatten()
-        count = round(len(members) / 10)
+        count = max(round(len(members) / 10), min(len(members) - 1, 1))
         out.update(members[torch.randperm(len(members), generator=generator)[:count]].tolist())
     return [i for i in range(n) if i not in out], sorted(out)
 
@@ -109,6 +119,6 @@ def order_is_random(labels: Tensor) -> bool:
     n = len(labels)
     shares = labels.bincount().double() / max(n, 1)
     by_chance = 1 - (shares**2).sum()
-    tail = labels[n - max(n // 10, 1) :]
+    tail = labels[n - n // 10 :]
     changes = (labels[1:] != labels[:-1]).double().mean()
     return bool(changes > 0.8 * by_chance) and len(tail.unique()) == len(labels.unique())

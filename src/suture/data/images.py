@@ -1,5 +1,6 @@
 """Images as batches of bytes, wherever they lie."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.transforms.functional import center_crop, pil_to_tensor, resize
 
@@ -31,6 +32,10 @@ class Images(ABC):
     def select(self, indices: Sequence[int]) -> "Images":
         """The named images, in that order, as images of their own."""
 
+    @abstractmethod
+    def hash_into(self, sha: "hashlib._Hash") -> None:
+        """Feed the content of all images to ``sha``, in order."""
+
 
 class ArrayImages(Images):
     """Images in memory: uint8 (n, 3, H, W)."""
@@ -45,11 +50,19 @@ class ArrayImages(Images):
         return self.array[torch.as_tensor(indices, dtype=torch.long)]
 
     def select(self, indices: Sequence[int]) -> "ArrayImages":
+        """A range of images shares memory with the whole."""
+        if isinstance(indices, range) and indices.step == 1:
+            return ArrayImages(self.array[indices.start : indices.stop])
         return ArrayImages(self.batch(indices))
+
+    def hash_into(self, sha: "hashlib._Hash") -> None:
+        sha.update(str(tuple(self.array.shape)).encode())
+        for image in self.array.split(1024):
+            sha.update(image.contiguous().numpy().data)
 
 
 class FileImages(Images):
-    """Image files, decoded when asked for: short side to ``size``, centre crop."""
+    """Image files, decoded when asked for: the square in the centre, resized to ``size``."""
 
     def __init__(self, paths: Sequence[Path], size: int) -> None:
         self.paths = tuple(paths)
@@ -65,22 +78,48 @@ class FileImages(Images):
     def select(self, indices: Sequence[int]) -> "FileImages":
         return FileImages([self.paths[index] for index in indices], self.size)
 
+    def hash_into(self, sha: "hashlib._Hash") -> None:
+        for path in self.paths:
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                raise _broken(path, error) from error
+            sha.update(f"{len(content)}\n".encode())
+            sha.update(content)
+
 
 def read_image(path: Path, size: int | None = None) -> Tensor:
-    """One image file as uint8 (3, H, W) in RGB, upright. Raises DataError naming the file."""
+    """One image file as uint8 (3, H, W) in RGB, upright; with ``size`` the square in its centre, resized.
+
+    Of an animation the first frame; what is transparent becomes white; 16-bit grey is scaled to 8 bits. Raises
+    DataError naming the file.
+    """
     try:
         with Image.open(path) as opened:
-            image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I") or image.mode == "F":
-                deep = np.asarray(image, dtype=np.float64)
-                image = Image.fromarray(np.clip(deep / 257, 0, 255).astype(np.uint8))
-            tensor = pil_to_tensor(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"{path} is no image that can be read: {error}",
-            expected=f"a whole image file ({', '.join(IMAGE_FILES)})",
-            instead="--skip-bad to leave such files out, or repair or remove the file",
-        ) from error
+            tensor = pil_to_tensor(_rgb(ImageOps.exif_transpose(opened)))
+    except Exception as error:  # on broken bytes the decoders raise nearly anything
+        raise _broken(path, error) from error
     if size is None:
         return tensor
-    return center_crop(resize(tensor, [size], antialias=True), [size, size])
+    side = min(tensor.shape[1:])
+    return resize(center_crop(tensor, [side, side]), [size, size], antialias=True)
+
+
+def _broken(path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"{path} is no image that can be read: {error}",
+        expected=f"a whole image file ({', '.join(IMAGE_FILES)})",
+        instead="--skip-bad to leave such files out, or repair or remove the file",
+    )
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers of unknown range")
+    if image.mode.startswith("I"):
+        deep = np.asarray(image, dtype=np.float64)
+        image = Image.fromarray(np.clip(np.round(deep / 257), 0, 255).astype(np.uint8))
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")

@@ -1,15 +1,17 @@
 """Data by name: ``sample``, ``cifar10[:ROOT]``, ``folder:PATH``, ``npz:PATH``."""
 
 import os
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import numpy as np
 import torch
+from numpy.lib.npyio import NpzFile
+from numpy.typing import NDArray
 from torchvision.datasets import CIFAR10
 
 from suture.data.arrays import check_labels, to_split
@@ -19,6 +21,8 @@ from suture.data.sample import read_sample
 from suture.errors import DataError, listed, nearest
 from suture.spec.names import DATA
 
+SPLITS = ("train", "val", "test")
+UNNAMED = 1000
 FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
@@ -70,33 +74,60 @@ def _cifar10(where: str, _options: Options) -> DataSet:
 
 def _npz(where: str, _options: Options) -> DataSet:
     path = Path(where)
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
-        raise DataError(
-            f"{where or 'npz:'} cannot be read as npz: {error}",
-            expected="a file with x_train, y_train, x_test, y_test",
-            instead="npz:PATH with a file written by numpy.savez",
-        ) from error
-    missing = [key for key in ("x_train", "y_train") if key not in arrays]
+    arrays, held = _read_npz(path)
+    missing = [
+        f"{letter}_{part}"
+        for part in SPLITS
+        for letter, other in ("xy", "yx")
+        if f"{letter}_{part}" not in arrays and (part == "train" or f"{other}_{part}" in arrays)
+    ]
     if missing:
         raise DataError(
-            f"{path.name} holds {listed(arrays)} and lacks {listed(missing)}",
+            f"{path.name} holds {listed(held) or 'nothing'} and lacks {listed(missing)}",
             expected="x_train, y_train and, for a last line, x_test, y_test",
             instead="numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...)",
         )
     splits = {
         part: to_split(arrays[f"x_{part}"], arrays[f"y_{part}"], f"{path.name} ({part})")
-        for part in ("train", "val", "test")
-        if f"x_{part}" in arrays and f"y_{part}" in arrays
+        for part in SPLITS
+        if f"x_{part}" in arrays
     }
     if "classes" in arrays:
-        classes = tuple(str(name) for name in arrays["classes"])
+        classes = tuple(str(name) for name in arrays["classes"].ravel())
     else:
-        classes = tuple(str(number) for number in range(int(splits["train"].labels.max()) + 1))
+        classes = _numbered(splits["train"], path.name)
     check_labels(splits, len(classes), path.name)
     return DataSet(f"npz:{path.name}", classes, splits["train"], splits.get("test"), splits.get("val"))
+
+
+def _read_npz(path: Path) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """The arrays that make a data set, and the names of all that the file holds."""
+    known = {"classes"} | {f"{letter}_{part}" for letter in "xy" for part in SPLITS}
+    try:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, NpzFile):
+            raise ValueError("it holds a single array")
+        with archive:
+            return {key: archive[key] for key in archive.files if key in known}, archive.files
+    except Exception as error:  # on broken bytes zipfile, zlib and numpy raise nearly anything
+        raise DataError(
+            f"{path} cannot be read as npz: {error}",
+            expected="a file with x_train, y_train, x_test, y_test, and no Python objects in it",
+            instead="npz:PATH with a file written by numpy.savez",
+        ) from error
+
+
+def _numbered(train: Split, what: str) -> tuple[str, ...]:
+    """Classes without names are as many as the training labels count up to."""
+    count = max(int(train.labels.max()), 0) + 1
+    most = max(UNNAMED, len(train))
+    if count > most:
+        raise DataError(
+            f"the labels of {what} go up to {count - 1}",
+            expected=f"labels from 0 to {most - 1} at most where the classes have no names",
+            instead="labels counted from 0, or an array classes with the name of each",
+        )
+    return tuple(map(str, range(count)))
 
 
 def _folder(where: str, options: Options) -> DataSet:
@@ -107,8 +138,15 @@ def _folder(where: str, options: Options) -> DataSet:
             expected="a folder with one folder of images per class",
             instead="folder:PATH, with or without train, val and test folders inside",
         )
-    parts = {FOLDERS[entry.name]: entry for entry in sorted(root.iterdir()) if entry.name in FOLDERS}
-    roots = parts if "train" in parts else {"train": root}
+    entries = [entry for entry in sorted(root.iterdir()) if entry.is_dir()]
+    parts = {FOLDERS[entry.name.lower()]: entry for entry in entries if entry.name.lower() in FOLDERS}
+    if parts and "train" not in parts:
+        raise DataError(
+            f"{root} has a folder {listed(entry.name for entry in parts.values())} and none named train",
+            expected="a train folder beside it, or class folders only",
+            instead=f"{root.name}/train/CLASS_NAME/image.png",
+        )
+    roots = parts or {"train": root}
     classes = _class_folders(roots["train"])
     splits: dict[str, Split] = {}
     for name, part in roots.items():
@@ -138,17 +176,21 @@ def _read_folder(root: Path, classes: Sequence[str], options: Options) -> Split:
     paths: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        found = sorted(p for p in (root / name).glob("**/*") if p.suffix.lower() in IMAGE_FILES and p.is_file())
+        found = sorted(path for path in (root / name).glob("**/*") if _is_image(path))
         good = [path for path in found if _readable(path, options)]
         if not good:
             raise DataError(
-                f"the class folder {root / name} has no images",
-                expected=f"image files ({', '.join(IMAGE_FILES)}) in every class folder",
-                instead="remove the folder, or put its images there",
+                f"the class folder {root / name} has no images that can be read",
+                expected=f"image files ({', '.join(IMAGE_FILES)}) for every class, in every split",
+                instead="images of that class there, or no folder for it in any split",
             )
         paths += good
         labels += [label] * len(good)
     return Split(FileImages(paths, options.size), torch.tensor(labels))
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_FILES and path.name[0] != "." and path.is_file()
 
 
 def _readable(path: Path, options: Options) -> bool:

@@ -14,9 +14,9 @@ Interpolation = Literal["nearest", "bilinear", "bicubic"]
 class Preprocess(nn.Module):
     """Resize the short side to ``resize``, crop the centre to ``size``, then ``(x - mean) / std``.
 
-    Input (N, 3, H, W) float in [0, 1]; output (N, 3, size, size), or (N, 3, H, W) where ``size`` is None.
-    Images that have the right size already are not resampled. Raises DataError for anything that is not a
-    float batch of RGB images.
+    Input (N, 3, H, W) float in [0, 1]; output (N, 3, size, size), or (N, 3, H, W) where ``size`` is None. To the
+    pixel what torchvision's presets do with tensors. Images whose short side is ``resize`` are not resampled.
+    Raises DataError for anything that is not a float batch of RGB images.
     """
 
     mean: Tensor
@@ -47,12 +47,11 @@ class Preprocess(nn.Module):
         return (self._fit(images) - self.mean) / self.std
 
     def _fit(self, images: Tensor) -> Tensor:
-        size, short = self.size, min(images.shape[-2:])
-        if size is None or images.shape[-2:] == (size, size):
+        size, resize, short = self.size, self.resize, min(images.shape[-2:])
+        if size is None or resize is None:
             return images
-        if short != self.resize:
-            scale = (self.resize or size) / short
-            grid = [max(size, round(side * scale)) for side in images.shape[-2:]]
+        if short != resize:
+            grid = [resize * side // short for side in images.shape[-2:]]
             smooth = self.interpolation != "nearest"
             images = F.interpolate(
                 images,
@@ -61,7 +60,7 @@ class Preprocess(nn.Module):
                 antialias=smooth,
                 align_corners=False if smooth else None,
             )
-        top, left = ((side - size) // 2 for side in images.shape[-2:])
+        top, left = (round((side - size) / 2) for side in images.shape[-2:])
         return images[..., top : top + size, left : left + size]
 
     def extra_repr(self) -> str:

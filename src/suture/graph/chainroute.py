@@ -75,16 +75,15 @@ class ChainRoute(Route):
             if link.path not in self._paths[number + 1 :]
         ]
         others = [path for path in first.readable if path not in self._paths and self._calls[path]]
-        reason = "is not part of the unbroken chain of modules that starts at the input"
-        return (*places, *(Place(-1, path, (), None, reason) for path in others))
+        return (*places, *(Place(-1, path, (), None, _broken(path)) for path in others))
 
     def _reason(self, number: int, first: Trail) -> str:
         link = self._links[number]
         if first.reaches_output and number == len(first.links) - 1:
-            return "is the network's output: nothing is left to decode"
+            return f"{link.path} is the network's output: nothing is left to decode"
         if not link.floating or len(link.shape) < 2 or link.shape[0] != len(self._probes[0]):
-            return "is not a batch of activations"
-        return "" if self._holds(number) else "is followed by something that also needs an earlier value"
+            return f"{link.path} is not a batch of activations"
+        return "" if self._holds(number) else f"something earlier is still needed after {link.path}"
 
     def _holds(self, number: int) -> bool:
         try:
@@ -141,6 +140,10 @@ class ChainRoute(Route):
         if after == len(self._links) or reasons[after]:
             return True
         return not is_trivial_module(self._inventory.modules[self._links[after].path])
+
+
+def _broken(path: str) -> str:
+    return f"{path} is not part of the unbroken chain of modules that starts at the input"
 
 
 def probes(example: Tensor) -> list[Tensor]:

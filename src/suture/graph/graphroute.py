@@ -123,7 +123,7 @@ class GraphRoute(Route):
         for number, node in enumerate(self._nodes):
             names, reason = self._names[node], reasons[node]
             if reason and node in crossed and home(self._program, self._names, node) in residual:
-                reason = f"is inside a residual block: {reason}"
+                reason = f"{names.name} is inside a residual block: {reason}"
             cut = None if reason else self._cut(node, names, node in blocks)
             readable = node in self._twin and self._facts[0][node].shape is not None
             places.append(Place(number, names.name, names.others, cut, reason, readable))
@@ -147,25 +147,23 @@ class GraphRoute(Route):
         return [self._names[v].name if v in self._names else "the input" for v in found]
 
     def _reason(self, node: fx.Node) -> str:
-        """Why the network cannot be cut at ``node``; empty where it can."""
-        fact = self._facts[0][node]
+        """Why the network cannot be cut at ``node``, as a sentence; empty where it can."""
+        name, fact = self._names[node].name, self._facts[0][node]
         if self._program.output.all_input_nodes == [node]:
-            return "is the network's output: nothing is left to decode"
+            return f"{name} is the network's output: nothing is left to decode"
         if not fact.floating:
-            return "is not a tensor of activations"
+            return f"{name} is not a tensor of activations"
         if node not in self._twin:
-            return "is not computed in train mode"
+            return f"{name} is not computed in train mode"
         if others := self._others(node):
-            verb = "is" if len(others) == 1 else "are"
-            return f"{', '.join(others[:4])} {verb} still needed after it"
-        twin = self._twin[node]
-        lives = [flow.live[own] for flow, own in zip(self._flows, (node, twin), strict=True)]
-        if lives != [{node}, {twin}]:
-            numbers = {self._names[v].name for v in lives[0] - {node} if v in self._names}
-            what = f"the number {', '.join(sorted(numbers))} is" if numbers else "another value is"
-            return f"{what} still needed after it" if node in lives[0] else "is not read by what follows"
-        if not all(known[own].is_activation(self._batch) for known, own in zip(self._facts, (node, twin), strict=True)):
-            return f"does not hold one entry per image: its shape is {fact.shape} for a batch of {self._batch}"
+            return f"{', '.join(others[:4])} {'is' if len(others) == 1 else 'are'} still needed after {name}"
+        pair = node, self._twin[node]
+        if any(flow.live[own] != {own} for flow, own in zip(self._flows, pair, strict=True)):
+            numbers = sorted(self._names[value].name for value in self._flows[0].live[node] - {node})
+            what = f"the number {', '.join(numbers)}" if numbers else "in train mode another value"
+            return f"{what} is still needed after {name}"
+        if not all(known[own].is_activation(self._batch) for known, own in zip(self._facts, pair, strict=True)):
+            return f"{name} has no entry for each image: its shape is {fact.shape} for a batch of {self._batch}"
         return ""
 
     def _cut(self, node: fx.Node, names: Names, block: bool) -> Cut:

@@ -95,6 +95,9 @@ def named(program: Program, shared: Iterable[tuple[Call, fx.Node]]) -> dict[fx.N
             names[node] = Names(name, _others(name, [*map(spelled, calls[node]), graph_name]), chosen[node])
             continue
         scope = _innermost(program, node)
+        if scope and node.op == "call_module":
+            names[node] = Names(spelled(scope), _others(spelled(scope), [graph_name]))
+            continue
         name = free(joined(scope.path, operation(node)) if scope else node.name, taken)
         taken.add(name)
         names[node] = Names(name, _others(name, [graph_name]))

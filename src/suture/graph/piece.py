@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, final
 
 from torch import Tensor, fx, nn
+from torch.fx.graph import PythonCode
 
 from suture.graph.inventory import Inventory
 from suture.graph.program import INPUT
@@ -24,10 +25,9 @@ class Piece(nn.Module):
         super().__init__()
         self.training = inventory.network.training
         fill(self, inventory, _targets((evaluating, training)))
-        self._evaluating, code = _compiled(evaluating)
-        self._training, other = _compiled(training)
-        if code == other:
-            self._training = self._evaluating
+        codes = evaluating.python_code("self"), training.python_code("self")
+        self._evaluating = _compiled(codes[0])
+        self._training = self._evaluating if codes[0].src == codes[1].src else _compiled(codes[1])
 
     def forward(self, x: Tensor) -> Any:
         run = self._training if self.training else self._evaluating
@@ -73,12 +73,11 @@ def _targets(graphs: Iterable[fx.Graph]) -> set[str]:
     return {str(node.target) for graph in graphs for node in graph.nodes if node.op in ("call_module", "get_attr")}
 
 
-def _compiled(graph: fx.Graph) -> tuple[Run, str]:
-    code = graph.python_code("self")
+def _compiled(code: PythonCode) -> Run:
     scope = dict(code.globals)
     exec(compile(code.src, "<suture.graph.piece>", "exec"), scope)
     run: Run = scope["forward"]
-    return run, code.src
+    return run
 
 
 def part(

@@ -13,7 +13,10 @@ from suture.spec.cut import Cut
 @final
 @dataclass(frozen=True)
 class Place:
-    """A value that has a name. ``cut`` is None where the network cannot be cut; ``reason`` then says why."""
+    """A value that has a name.
+
+    ``cut`` is None where the network cannot be cut; ``reason`` then says why, as a sentence.
+    """
 
     number: int
     name: str

@@ -129,7 +129,7 @@ class Traced:
         place = self._place(name)
         if place.cut is None:
             raise CutError(
-                f"the network cannot be cut at {name}: {place.name} {place.reason}",
+                f"the network cannot be cut at {name}: {place.reason}",
                 expected="a value that alone separates the input from the output",
                 instead=listed(nearest(name, self._spelled(legal=True))),
             )

@@ -4,7 +4,6 @@ import torch
 from torch import nn
 
 from suture.errors import PlanError
-from suture.hybrids.hybrid import Hybrid
 
 
 def head(network: nn.Module) -> tuple[str, nn.Linear]:
@@ -19,10 +18,10 @@ def head(network: nn.Module) -> tuple[str, nn.Linear]:
     return layers[-1]
 
 
-def new_head(hybrid: Hybrid, classes: int, seed: int = 0) -> None:
-    """Replace the hybrid's head by a random one with ``classes`` outputs, which may learn."""
-    name, old = head(hybrid.decoder)
+def new_head(network: nn.Module, classes: int, seed: int = 0) -> None:
+    """Replace the last linear layer by a random one with ``classes`` outputs. Raises PlanError as ``head``."""
+    name, old = head(network)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = nn.Linear(old.in_features, classes, device=old.weight.device, dtype=old.weight.dtype)
-    hybrid.decoder.set_submodule(name, fresh)
+    network.set_submodule(name, fresh)

@@ -7,6 +7,7 @@ from pathlib import Path
 from suture.errors import SourceError, nearest
 from suture.graph import Network
 from suture.hybrids import store
+from suture.hybrids.heads import new_head
 from suture.hybrids.parent import Parent
 from suture.sources import load, load_weights, read_weights, register
 from suture.sources.registry import Request
@@ -20,8 +21,9 @@ def load_run(request: Request) -> Network:
     if (folder / "network.json").is_file():
         told = json.loads((folder / "network.json").read_text(encoding="utf-8"))
         source = replace(parse_source(told["source"]), weights="none")
-        count = len(told["classes"])
-        network = load(source, trust_code=request.trust_code, num_classes=count, scratch=True)
+        network = load(source, trust_code=request.trust_code)
+        if told["new_head"]:
+            new_head(network, len(told["classes"]))
         load_weights(network, read_weights(folder / store.WEIGHTS), str(request.source))
         network.classes = tuple(told["classes"])
         network.origin = request.source.origin

@@ -77,7 +77,7 @@ def join(
         hybrid.freeze("encoder", "decoder")
     hybrid.eval()
     if classes is not None:
-        new_head(hybrid, classes, seed)
+        new_head(hybrid.decoder, classes, seed)
     return hybrid
 
 

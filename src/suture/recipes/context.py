@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ class Context:
     def seed(self) -> int:
         return self.recipe.seed
 
-    @property
+    @cached_property
     def device(self) -> str:
         return resolve_device(self.recipe.device)
 

@@ -25,6 +25,7 @@ def execute(context: Context, path: Path, *, overwrite: bool = False) -> dict[st
     if finished is not None:
         context.watch.say(f"{path} is finished; this is its result")
         return finished
+    context.watch.say(f"on {context.device}, into {path}")
     steps = context.recipe.steps
     if len(steps) == 1:
         return _execute(context, steps[0], path, text, overwrite)

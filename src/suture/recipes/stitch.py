@@ -33,7 +33,8 @@ class Stitch(Verb):
         a, b = parents.a, parents.b
         cuts = (a.traced.find(x) if x else a.middle(), b.traced.find(y) if y else b.middle())
         build(adapter_spec(step), *cuts)
-        parents.data.split(step.split) if step.split == "test" else None
+        if step.split == "test":
+            parents.data.split("test")
         wanted = head_wanted(parents, step.new_head, context)
         if wanted is not None:
             _check_head(step, b.decoder(cuts[1]))

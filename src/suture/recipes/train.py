@@ -5,13 +5,12 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from suture.data.dataset import DataSet, SplitName
 from suture.data.examples import ImageExamples
-from suture.errors import PlanError
 from suture.evaluation import evaluate
-from suture.graph.network import Network
+from suture.graph import Network
+from suture.hybrids import head, new_head
 from suture.recipes.context import Context
 from suture.recipes.verb import Outcome, Verb
 from suture.runs import RunFolder, replacing, write_json
@@ -29,28 +28,23 @@ class Train(Verb):
     context: Context
     network: Network
     data: DataSet
+    new_head: bool
 
     @classmethod
     def prepare(cls, step: TrainStep, context: Context) -> "Train":
         network = context.network(step.model, scratch=True)
-        whole = context.data(network)
-        classes = len(whole.classes)
-        if outputs(network) != classes:
-            context.watch.say(f"{network.origin} gets a new head: {outputs(network)} outputs become {classes} classes")
-            network = context.network(step.model, scratch=True, num_classes=classes)
-            if outputs(network) != classes:
-                raise PlanError(
-                    f"{step.model} has {outputs(network)} outputs and takes no num_classes; the data have {classes}",
-                    expected="a network with an output for every class",
-                    instead="a callable with a num_classes parameter, or @none for a fresh network",
-                )
-        network.classes = whole.classes
-        return cls(step, context, network, whole)
+        data = context.data(network)
+        found, classes = outputs(network), len(data.classes)
+        if found != classes:
+            context.watch.say(f"{network.origin} gets a new head: {found} outputs become {classes} classes")
+            new_head(network, classes, context.seed)
+        network.classes = data.classes
+        return cls(step, context, network, data, new_head=found != classes)
 
     def run(self, folder: RunFolder) -> Outcome:
         network, stage, watch = self.network, self.step.stage, self.context.watch
         data = self.data if stage.epochs == 0 else self.data.with_validation(self.context.seed)
-        moving = Moving([network] if "all" in stage.moves else [head(network)])
+        moving = Moving([network if "all" in stage.moves else head(network)[1]])
         examples = ImageExamples(data.train, stage.augment)
         with watch.task(f"training {network.origin}", stage.epochs) as advance:
             history = train(
@@ -80,7 +74,7 @@ class Train(Verb):
         result["digest"] = digest(state)
         with replacing(folder.path / WEIGHTS) as part:
             save_file(state, part, {"digest": result["digest"], "origin": network.origin})
-        write_json(folder.path / "network.json", {"source": self.step.model, "classes": list(data.classes)})
+        write_json(folder.path / "network.json", {"source": self.step.model, "classes": data.classes, "new_head": self.new_head})
         (folder.path / "state.safetensors").unlink(missing_ok=True)
         record = self.context.record("train", scores(found.accuracy, found.cross_entropy), found.n, name, data)
         return Outcome(result, record)
@@ -103,18 +97,6 @@ def epoch_hooks(folder: RunFolder, advance: Any, stage: str, **more: Any) -> Hoo
         advance("", done + finished / steps)
 
     return Hooks(epoch, batch)
-
-
-def head(network: nn.Module) -> nn.Module:
-    """The last layer of classes: the linear layer that comes last in the module."""
-    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
-    if not layers:
-        raise PlanError(
-            f"{type(network).__name__} ends in no linear layer",
-            expected="a head that is an nn.Linear",
-            instead="moves: [all]",
-        )
-    return layers[-1]
 
 
 @torch.no_grad()

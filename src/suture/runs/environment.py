@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 PACKAGES = ("suture", "torch", "torchvision", "timm", "accelerate", "safetensors", "numpy")
@@ -33,12 +34,14 @@ def environment() -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """The commit of the checkout that suture runs from; None for an installed package."""
-    here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
+    """The commit of the checkout that suture runs from; None for an installed package.
+
+    A virtual environment may lie inside another project's checkout, so this file must be part of the commit.
+    """
+    here = Path(__file__).resolve()
+    command = ["git", "rev-parse", "HEAD", f"HEAD:./{here.name}"]
     try:
-        asked = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=5, check=True
-        )
+        asked = subprocess.run(command, cwd=here.parent, capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return asked.stdout.strip()
+    return asked.stdout.split()[0]

@@ -14,7 +14,8 @@ from suture.runs.atomic import write_json, write_text
 from suture.runs.environment import environment
 from suture.runs.ledger import Ledger
 
-RECIPE, RESULT, RECORD, LOCK = "recipe.yaml", "result.json", "record.json", ".lock"
+RECIPE, ENVIRONMENT, RESULT, RECORD, LOCK = "recipe.yaml", "environment.json", "result.json", "record.json", ".lock"
+STARTING = (LOCK, f".{RECIPE}.part")
 
 
 class RunFolder:
@@ -35,9 +36,19 @@ class RunFolder:
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """What a finished run printed; None while it is not finished."""
+        """What a finished run printed; None while it is not finished. Raises RunError where it is not JSON."""
         path = self.path / RESULT
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        if not path.exists():
+            return None
+        try:
+            told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RunError(
+                f"{path} is damaged: {error}",
+                expected="the JSON that the finished run wrote",
+                instead="--overwrite to start from nothing, or remove that file to finish the run again",
+            ) from error
+        return told
 
     def finish(self, result: dict[str, Any], record: dict[str, Any]) -> None:
         write_json(self.path / RECORD, record)
@@ -54,13 +65,20 @@ def check_run(path: Path, recipe: str, *, overwrite: bool = False) -> dict[str, 
 
     Raises RunError where the folder holds another recipe (unless it may be overwritten) or is no run folder.
     """
+    try:
+        return _held(path, recipe, overwrite)
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _held(path: Path, recipe: str, overwrite: bool) -> dict[str, Any] | None:
     held = path / RECIPE
     if path.exists() and not path.is_dir():
         raise RunError(f"{path} is a file", expected="a folder for the run", instead="--out with another path")
     if not path.is_dir():
         return None
     if not held.exists():
-        if any(entry.name != LOCK for entry in path.iterdir()):
+        if any(entry.name not in STARTING for entry in path.iterdir()):
             raise RunError(
                 f"{path} is a folder with other things in it",
                 expected="an empty folder, a new one, or a run of the same recipe",
@@ -69,7 +87,7 @@ def check_run(path: Path, recipe: str, *, overwrite: bool = False) -> dict[str, 
         return None
     if overwrite:
         return None
-    if held.read_text(encoding="utf-8") != recipe:
+    if held.read_bytes() != recipe.encode():
         raise RunError(
             f"{path} holds a run of another recipe",
             expected="the same recipe, to go on or to show its result",
@@ -91,12 +109,16 @@ def open_run(path: Path, recipe: str, *, overwrite: bool = False) -> Iterator[Ru
     except OSError as error:
         raise _unusable(path, error) from error
     with lock:
-        if overwrite:
-            _clear(path)
-        check_run(path, recipe)
-        if not (path / RECIPE).exists():
-            write_json(path / "environment.json", environment())
-            write_text(path / RECIPE, recipe)
+        try:
+            if overwrite:
+                _clear(path)
+            check_run(path, recipe)
+            if not (path / RECIPE).exists():
+                write_text(path / RECIPE, recipe)
+            if not (path / ENVIRONMENT).exists():
+                write_json(path / ENVIRONMENT, environment())
+        except OSError as error:
+            raise _unusable(path, error) from error
         yield RunFolder(path)
 
 
@@ -115,8 +137,11 @@ def _unusable(path: Path, error: OSError) -> RunError:
 
 
 def _clear(path: Path) -> None:
-    """Empty a run folder that its owner gave up; ``check_run`` has seen that it is one."""
-    for entry in path.iterdir():
+    """Empty a run folder that its owner gave up; ``check_run`` has seen that it is one.
+
+    The recipe goes last: what a killed process leaves is still a run folder.
+    """
+    for entry in sorted(path.iterdir(), key=lambda entry: entry.name == RECIPE):
         if entry.name == LOCK:
             continue
         if entry.is_dir() and not entry.is_symlink():

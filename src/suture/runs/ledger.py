@@ -5,9 +5,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+from suture.errors import RunError
+
 
 class Ledger:
-    """An append-only file of trials. A line that a killed process left half-written is dropped and overwritten."""
+    """An append-only file of trials. A last line that a killed process left half-written is dropped and overwritten.
+
+    Raises RunError for any other line that is not a trial: dropping it would lose those after it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -17,22 +22,29 @@ class Ledger:
             self._read()
 
     def _read(self) -> None:
-        with self.path.open("rb") as file:
-            for line in file:
-                try:
-                    entry = json.loads(line)
-                except ValueError:
+        lines = self.path.read_bytes().splitlines(keepends=True)
+        for number, line in enumerate(lines, 1):
+            try:
+                entry = json.loads(line)
+                key, trial = entry["key"], entry["trial"]
+            except (ValueError, KeyError, TypeError) as error:
+                if number == len(lines):
                     break
-                if not line.endswith(b"\n"):
-                    break
-                self._trials[entry["key"]] = entry["trial"]
-                self._whole += len(line)
+                raise RunError(
+                    f"line {number} of {self.path} is no trial",
+                    expected='{"key": ..., "trial": ...} on every line',
+                    instead="remove that line to run its trial again, or --overwrite to start from nothing",
+                ) from error
+            if not line.endswith(b"\n"):
+                break
+            self._trials[key] = trial
+            self._whole += len(line)
 
     def get(self, key: str) -> dict[str, Any] | None:
         return self._trials.get(key)
 
     def add(self, key: str, trial: dict[str, Any]) -> None:
-        """Keep a finished trial; it is on disk when this returns."""
+        """Keep a finished trial, as JSON gives it back; it is on disk when this returns."""
         line = (json.dumps({"key": key, "trial": trial}, allow_nan=False) + "\n").encode()
         with self.path.open("r+b" if self.path.exists() else "wb") as file:
             file.truncate(self._whole)
@@ -41,7 +53,7 @@ class Ledger:
             file.flush()
             os.fsync(file.fileno())
         self._whole += len(line)
-        self._trials[key] = trial
+        self._trials[key] = json.loads(line)["trial"]
 
     def __len__(self) -> int:
         return len(self._trials)

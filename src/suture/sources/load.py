@@ -16,13 +16,15 @@ def load(
     num_classes: int | None = None,
     seed: int = 0,
     scratch: bool = False,
+    blank: bool = False,
 ) -> Network:
     """Load a network, in eval mode, with its preprocessing as its first module.
 
     ``source`` is a string such as ``zoo:tiny10-a`` or ``torchvision:resnet18@IMAGENET1K_V1``. ``num_classes`` asks
-    for another head where the architecture allows it; ``seed`` draws random weights (``@none``); ``scratch`` takes
-    random weights where none are named. The caller's random state is left alone. Raises SourceError, WeightsError,
-    TrustError.
+    for a head of so many classes where the weights are random; ``seed`` draws random weights (``@none``);
+    ``scratch`` takes random weights where none are named; ``blank`` reads and fetches no weights at all, and keeps
+    the preprocessing that goes with them. The caller's random state is left alone. Raises SourceError,
+    WeightsError, TrustError.
     """
     parsed = parse_source(source) if isinstance(source, str) else source
     loader = LOADERS.get(parsed.kind)
@@ -33,8 +35,8 @@ def load(
             instead="import suture first; it registers every kind",
         )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        loaded = loader(Request(parsed, trust_code, num_classes, seed, scratch))
+        torch.default_generator.manual_seed(seed)
+        loaded = loader(Request(parsed, trust_code, num_classes, seed, scratch, blank))
     network = loaded if isinstance(loaded, Network) else _wrap(parsed, loaded)
     return network.eval()
 

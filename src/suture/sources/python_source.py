@@ -4,6 +4,8 @@ import importlib
 import importlib.util
 import inspect
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +19,10 @@ from suture.sources.weights import load_weights, read_weights
 
 @register("python")
 def load_python(request: Request) -> Body:
-    """Runs the user's code, therefore only with ``trust_code``. Without ``?size=`` images keep their size."""
+    """Runs the user's code, therefore only with ``trust_code``. Without ``?size=`` images keep their size.
+
+    The code may import what lies beside its file and what lies in the working folder.
+    """
     source = request.source
     if not request.trust_code:
         raise TrustError(
@@ -26,7 +31,35 @@ def load_python(request: Request) -> Body:
             instead="the same command with --trust-code (in Python: trust_code=True)",
         )
     place, _, function = source.name.rpartition(":")
-    namespace = _import(place, str(source))
+    if source.weights and not source.path and not source.random:
+        raise SourceError(
+            f"{source} names the weights {source.weights!r}",
+            expected="a weight file after the @, none, or nothing for what the callable returns",
+            instead=f"python:{source.name}@./{source.weights}.safetensors",
+        )
+    with _beside(place):
+        module = _make(place, function, str(source), request.num_classes)
+    if request.path:
+        load_weights(module, read_weights(request.path), str(request.path))
+    size = source.override.size
+    return Body(module, input_size=size or 224, size=size)
+
+
+@contextmanager
+def _beside(place: str) -> Iterator[None]:
+    """What Python would find for a script of its own, after all that is installed."""
+    folders = [str(Path(place).resolve().parent)] if place.endswith(".py") else []
+    added = [folder for folder in (*folders, str(Path.cwd())) if folder not in sys.path]
+    sys.path.extend(added)
+    try:
+        yield
+    finally:
+        for folder in added:
+            sys.path.remove(folder)
+
+
+def _make(place: str, function: str, text: str, num_classes: int | None) -> nn.Module:
+    namespace = _import(place, text)
     make = getattr(namespace, function, None)
     if not callable(make):
         names = [name for name, value in vars(namespace).items() if callable(value) and name[0] != "_"]
@@ -35,11 +68,7 @@ def load_python(request: Request) -> Body:
             expected="a function or class that returns an nn.Module",
             instead=" or ".join(f"python:{place}:{name}" for name in nearest(function, names)) or "another name",
         )
-    module = _call(make, str(source), request.num_classes)
-    if source.path:
-        load_weights(module, read_weights(Path(source.path)), source.path)
-    size = source.override.size
-    return Body(module, input_size=size or 224, size=size)
+    return _call(make, text, num_classes)
 
 
 def _import(place: str, text: str) -> ModuleType:
@@ -55,7 +84,7 @@ def _import(place: str, text: str) -> ModuleType:
         sys.modules[spec.name] = module
         spec.loader.exec_module(module)
         return module
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SourceError(
             f"{text} could not be imported: {type(error).__name__}: {error}",
             expected="a Python file, or a module that can be imported from here",
@@ -67,7 +96,7 @@ def _call(make: Any, text: str, num_classes: int | None) -> nn.Module:
     try:
         accepts = "num_classes" in inspect.signature(make).parameters
         module = make(num_classes=num_classes) if num_classes and accepts else make()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SourceError(
             f"{text} failed when called: {type(error).__name__}: {error}",
             expected="a callable that needs no arguments (num_classes is passed where it is taken and asked for)",

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import nn
 
+from suture.errors import SourceError
 from suture.graph.network import Network
 from suture.spec.names import NORMS
 from suture.spec.source import Interpolation, Source, Triple
@@ -12,13 +14,36 @@ from suture.spec.source import Interpolation, Source, Triple
 
 @dataclass(frozen=True)
 class Request:
-    """How to load: ``num_classes`` None keeps what the weights have; ``scratch`` allows random weights unasked."""
+    """How to load: ``num_classes`` None keeps what the weights have; ``scratch`` allows random weights unasked.
+
+    ``blank`` wants the architecture and the preprocessing that go with the weights, but no weights.
+    """
 
     source: Source
     trust_code: bool = False
     num_classes: int | None = None
     seed: int = 0
     scratch: bool = False
+    blank: bool = False
+
+    @property
+    def path(self) -> Path | None:
+        """The weight file to read, if any."""
+        return Path(self.source.path) if self.source.path and not self.blank else None
+
+    @property
+    def random(self) -> bool:
+        """Whether the weights stay as they are drawn."""
+        return self.blank or self.source.random or (self.scratch and self.source.weights is None)
+
+    def check_classes(self, found: int) -> None:
+        """Trained weights keep their head. Raises SourceError where another was asked for."""
+        if self.num_classes not in (None, found):
+            raise SourceError(
+                f"the weights of {self.source} tell {found} classes apart, asked for were {self.num_classes}",
+                expected=f"num_classes={found}, or random weights",
+                instead=f"{self.source.kind}:{self.source.name}@none, or suture train, which makes a new head",
+            )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """``torchvision:NAME[@TAG|@none|@PATH]``: the classifiers of torchvision.models."""
 
-from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
@@ -11,7 +10,7 @@ from torchvision import models
 from suture.errors import SourceError, WeightsError, nearest
 from suture.sources.registry import Body, Request, register
 from suture.sources.weights import load_weights, read_weights
-from suture.spec.source import Interpolation
+from suture.spec.source import Interpolation, Source
 
 LICENCE = "BSD-3-Clause (torchvision)"
 
@@ -28,37 +27,49 @@ def load_torchvision(request: Request) -> Body:
             instead=" or ".join(f"torchvision:{name}" for name in close),
         )
     tags = models.get_model_weights(source.name)
-    options: dict[str, Any] = {"num_classes": request.num_classes} if request.num_classes else {}
-    tag: Any = tags["DEFAULT"]
-    if source.path:
-        state = read_weights(Path(source.path))
-        module = models.get_model(source.name, weights=None, **{"num_classes": _classes(source.name, state), **options})
-        load_weights(module, state, source.path)
-    elif source.random or (source.weights is None and request.scratch):
+    tag = _tag(source, tags)
+    trained = False
+    if request.path:
+        state = read_weights(request.path)
+        count = _classes(source.name, state)
+        module = models.get_model(source.name, weights=None, num_classes=count)
+        load_weights(module, state, str(request.path))
+        request.check_classes(count)
+    elif request.random:
+        options = {"num_classes": request.num_classes} if request.num_classes else {}
         module = models.get_model(source.name, weights=None, **options)
     else:
-        if source.weights and source.weights not in tags.__members__:
-            raise SourceError(
-                f"torchvision has no weights {source.weights!r} for {source.name}",
-                expected=f"one of {', '.join(tags.__members__)}, none, or a file",
-                instead=f"{source.name}@{nearest(source.weights, tags.__members__, 1)[0]}",
-            )
-        tag = tags[source.weights or "DEFAULT"]
+        trained = True
+        request.check_classes(len(tag.meta["categories"]))
         try:
             module = models.get_model(source.name, weights=tag)
-        except (URLError, OSError) as error:
+        except (URLError, OSError, RuntimeError) as error:
             raise WeightsError(
                 f"the weights of {source} could not be fetched: {error}",
                 expected="a connection for the first use, or a file on this machine",
                 instead=f"torchvision:{source.name}@PATH, or @none for random weights",
             ) from error
     recipe = tag.transforms()
-    trained = source.weights != "none" and source.path is None
     size, resize = recipe.crop_size[0], recipe.resize_size[0]
     kind: Interpolation = "bicubic" if recipe.interpolation.value == "bicubic" else "bilinear"
     norm = (tuple(recipe.mean), tuple(recipe.std))
-    classes = tuple(tag.meta["categories"]) if trained and not request.num_classes else None
-    return Body(module, size, norm, size, resize, kind, classes, LICENCE)
+    classes = tuple(tag.meta["categories"]) if trained else None
+    licence = tag.meta.get("license", LICENCE) if trained else "unknown"
+    return Body(module, size, norm, size, resize, kind, classes, licence)
+
+
+def _tag(source: Source, tags: Any) -> Any:
+    """The weights, named or by default; for a file those that come first, whose recipe is the common one."""
+    if source.path:
+        return next(iter(tags))
+    name = "DEFAULT" if source.random else source.weights or "DEFAULT"
+    if name not in tags.__members__:
+        raise SourceError(
+            f"torchvision has no weights {name!r} for {source.name}",
+            expected=f"one of {', '.join(tags.__members__)}, none, or a file",
+            instead=f"torchvision:{source.name}@{nearest(name, tags.__members__, 1)[0]}",
+        )
+    return tags[name]
 
 
 def _classes(name: str, state: dict[str, Tensor]) -> int:

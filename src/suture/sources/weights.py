@@ -2,24 +2,25 @@
 
 import hashlib
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from suture.errors import WeightsError, listed
 
 WRAPPERS = ("state_dict", "model", "model_state_dict")
+PARALLEL = "module."
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """All tensors of a .safetensors, .pth, .pt or .bin file, by name.
 
     A pickled checkpoint is read with ``weights_only=True``: no code in it runs. ``state_dict`` and ``model``
-    wrappers and the ``module.`` prefix of DataParallel are taken off. Raises WeightsError.
+    wrappers are taken off, and the ``module.`` prefix of DataParallel where every name has it. Raises WeightsError.
     """
     if not path.is_file():
         raise WeightsError(
@@ -28,12 +29,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             instead="@PATH with a file that exists, or @none for random weights",
         )
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        safe = path.suffix.lower() == ".safetensors"
+        state = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # on broken bytes the readers raise nearly anything
         raise WeightsError(
-            f"{path} cannot be read as weights: {str(error).splitlines()[0]}",
+            f"{path} cannot be read as weights: {_reason(error)}",
             expected="a file of tensors only; nothing in it is executed",
             instead="save the network's state_dict() with safetensors.torch.save_file",
         ) from error
@@ -46,7 +46,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             expected="a state_dict",
             instead="save the network's state_dict() with safetensors.torch.save_file",
         )
-    return {str(name).removeprefix("module."): tensor for name, tensor in state.items()}
+    parallel = all(str(name).startswith(PARALLEL) for name in state)
+    return {str(name).removeprefix(PARALLEL if parallel else ""): tensor for name, tensor in state.items()}
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what went wrong; of a refused pickle what it asked for, not how to allow it."""
+    if isinstance(error, pickle.UnpicklingError):
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        return f"it holds more than tensors ({asked[1]})" if asked else "it holds more than tensors, or is damaged"
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def load_weights(module: nn.Module, state: Mapping[str, Tensor], what: str) -> None:

@@ -1,7 +1,7 @@
 """``zoo:NAME``: bundled networks by name, and small architectures with weights from a file."""
 
+from collections.abc import Callable
 from importlib.resources import as_file
-from pathlib import Path
 
 from torch import nn
 
@@ -16,40 +16,47 @@ SIZE = 32
 
 @register("zoo")
 def load_zoo(request: Request) -> Body:
+    """``zoo:tiny10-a@none`` and ``zoo:tiny10-a@PATH`` are its architecture with other weights."""
     source = request.source
-    if source.name in BUNDLED and source.weights is None:
-        return _bundled(source.name)
-    if source.name not in ARCHITECTURES:
+    if source.name in BUNDLED and source.weights is None and not request.blank:
+        return _bundled(source.name, request)
+    if source.name not in (*BUNDLED, *ARCHITECTURES):
         close = nearest(source.name, (*BUNDLED, *ZOO))
         raise SourceError(
-            f"the zoo has no {source.name!r}" + (" with other weights" if source.name in BUNDLED else ""),
+            f"the zoo has no {source.name!r}",
             expected=f"one of {', '.join(BUNDLED)}, or {', '.join(ZOO)} with @PATH",
             instead=" or ".join(f"zoo:{name}" for name in close),
         )
-    make = ARCHITECTURES[source.name]
-    if source.path:
-        state = read_weights(Path(source.path))
+    make = _architecture(source.name)
+    if request.path:
+        state = read_weights(request.path)
         head = state.get("fc.weight")
-        module = make(request.num_classes or (head.shape[0] if head is not None else 10))
-        load_weights(module, state, source.path)
-    elif source.random or (source.weights is None and request.scratch):
+        count = head.shape[0] if head is not None and head.ndim == 2 else 10
+        module = make(count)
+        load_weights(module, state, str(request.path))
+        request.check_classes(count)
+    elif request.random:
         module = make(request.num_classes or 10)
     else:
         raise SourceError(
-            f"zoo:{source.name} is an architecture"
-            + (f" and has no weights named {source.weights!r}" if source.weights else " without weights"),
+            f"zoo:{source.name} has no weights" + (f" named {source.weights!r}" if source.weights else " of its own"),
             expected=f"zoo:{source.name}@PATH, zoo:{source.name}@none, or a trained one: {', '.join(BUNDLED)}",
-            instead=f"zoo:{source.name}-a",
+            instead=f"zoo:{nearest(source.name, BUNDLED)[0]}",
         )
     return _body(module)
 
 
-def _bundled(name: str) -> Body:
+def _architecture(name: str) -> Callable[..., nn.Module]:
+    return ARCHITECTURES[name.rpartition("-")[0] if name in BUNDLED else name]
+
+
+def _bundled(name: str, request: Request) -> Body:
     with as_file(bundled(name)) as path:
         state = read_weights(path)
-    module = ARCHITECTURES[name.rpartition("-")[0]](state["fc.weight"].shape[0])
-    load_weights(module, state, f"zoo:{name}")
     told = provenance(name)
+    request.check_classes(len(told["classes"]))
+    module = _architecture(name)(len(told["classes"]))
+    load_weights(module, state, f"zoo:{name}")
     return _body(module, classes=tuple(told["classes"]), licence=told["licence"])
 
 

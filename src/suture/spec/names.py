@@ -11,7 +11,6 @@ BUNDLED = ("tiny10-a", "tiny10-b", "resnet20-a", "resnet20-b")
 DATA = ("sample", "cifar10", "folder", "npz")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("constant", "one-cycle", "cosine")
-PARTS = ("adapter", "decoder", "head", "all")
 NORMS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),

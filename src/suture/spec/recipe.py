@@ -14,8 +14,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from suture.errors import SutureError
+from suture.errors import SutureError, listed, nearest
 from suture.spec.adapter import Resample, Start
+from suture.spec.names import ADAPTERS, DATA
 from suture.spec.source import parse_source
 from suture.spec.stage import Stage
 
@@ -36,6 +37,20 @@ def _pair(text: str) -> str:
     return text
 
 
+def _adapter(name: str) -> str:
+    return _known(name, name, ADAPTERS)
+
+
+def _data(text: str) -> str:
+    return _known(text, text.partition(":")[0], DATA)
+
+
+def _known(text: str, name: str, names: tuple[str, ...]) -> str:
+    if name not in names:
+        raise ValueError(f"unknown; expected one of {listed(names)}; nearest: {nearest(name, names)[0]}")
+    return text
+
+
 SourceText = Annotated[str, AfterValidator(_source)]
 At = Annotated[str, AfterValidator(_pair)]
 Count = Annotated[int, Field(ge=1)]
@@ -53,15 +68,15 @@ class Joined(Step):
 
     a: SourceText
     b: SourceText
-    adapter: str = "linear"
+    adapter: Annotated[str, AfterValidator(_adapter)] = "linear"
     resample: Resample = "bilinear"
     init: Start = "least-squares"
-    ridge: Annotated[float, Field(ge=0)] = 0.0
+    ridge: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     fit_images: Count = 1024
 
 
 class TrainStep(Step):
-    """Train one network; ``scratch`` starts from random weights."""
+    """Train one network, from its weights where the source has some, else from random ones."""
 
     verb: ClassVar[str] = "train"
     model: SourceText
@@ -111,8 +126,8 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str | None = None
-    data: str = "sample"
-    seed: Annotated[int, Field(ge=0)] = 0
+    data: Annotated[str, AfterValidator(_data)] = "sample"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     device: str = "auto"
     skip_bad: bool = False
     steps: Annotated[tuple[Any, ...], Field(min_length=1)]

@@ -1,7 +1,9 @@
 """Names of networks: ``KIND:NAME[@WEIGHTS][?norm=...&size=...&interpolation=...]``."""
 
+import math
+import re
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import PureWindowsPath
 from typing import Literal, cast
 
 from suture.errors import SourceError, listed, nearest
@@ -22,22 +24,29 @@ class Override:
     size: int | None = None
     interpolation: Interpolation | None = None
 
+    def __str__(self) -> str:
+        told = {"norm": self.norm and _norm_name(self.norm), "size": self.size, "interpolation": self.interpolation}
+        query = "&".join(f"{key}={value}" for key, value in told.items() if value is not None)
+        return query and f"?{query}"
+
 
 @dataclass(frozen=True)
 class Source:
-    """``kind``, ``name``, and ``weights``: a tag, a path, ``none`` for random, or None for the default."""
+    """``kind``, ``name``, and ``weights``: a tag, a path, ``none`` for random, or None for the default.
+
+    ``parse_source(str(source)) == source``.
+    """
 
     kind: str
     name: str
     weights: str | None = None
     override: Override = Override()
-    text: str = ""
 
     @property
     def path(self) -> str | None:
         """The weights, if they are a file."""
         is_file = self.weights is not None and (
-            self.weights.endswith(WEIGHT_FILES) or "/" in self.weights or "\\" in self.weights
+            self.weights.lower().endswith(WEIGHT_FILES) or "/" in self.weights or "\\" in self.weights
         )
         return self.weights if is_file else None
 
@@ -50,39 +59,44 @@ class Source:
         """The source without any folder: what plans and reports may show."""
         name = self.name
         if self.kind == "run":
-            name = PurePath(name).name
+            name = _last(name)
         elif self.kind == "python":
             place, _, function = name.rpartition(":")
-            name = f"{PurePath(place).name}:{function}"
-        weights = PurePath(self.path).name if self.path else self.weights
-        return f"{self.kind}:{name}" + (f"@{weights}" if weights else "")
+            name = f"{_last(place)}:{function}"
+        return _spelled(self.kind, name, _last(self.path) if self.path else self.weights, self.override)
 
     def __str__(self) -> str:
-        return self.text
+        return _spelled(self.kind, self.name, self.weights, self.override)
 
 
 def parse_source(text: str) -> Source:
     """Read a source string. Raises SourceError naming the part that does not fit."""
     head, _, query = text.partition("?")
     kind, colon, rest = head.partition(":")
-    name, at, weights = rest.partition("@")
+    name, at, weights = (rest, "", "") if kind == "run" else rest.partition("@")
     if kind not in SOURCES or not colon:
         guess = nearest(kind, SOURCES, 1)[0] if colon else "zoo"
         raise SourceError(
             f"{text!r} does not start with a kind of source",
             expected=f"KIND:NAME with KIND one of {', '.join(SOURCES)}",
-            instead=f"{guess}:{rest or kind}; other examples: {EXAMPLES}",
+            instead=f"{guess}:{rest or kind or 'tiny10-a'}; other examples: {EXAMPLES}",
         )
     if not name or (at and not weights):
         missing = "weights after the @" if name else f"name after {kind}:"
         raise SourceError(f"{text!r} has no {missing}", expected="KIND:NAME[@WEIGHTS]", instead=EXAMPLES)
-    if kind == "python" and ":" not in name:
+    if kind == "python" and not all(name.rpartition(":")[::2]):
         raise SourceError(
             f"{text!r} does not say which function makes the network",
             expected="python:FILE_OR_MODULE:CALLABLE",
-            instead=f"python:{name}:NAME_OF_A_FUNCTION_THAT_RETURNS_A_MODULE",
+            instead=f"python:{name.strip(':')}:NAME_OF_A_FUNCTION_THAT_RETURNS_A_MODULE",
         )
-    return Source(kind, name, weights or None, _override(text, query), text)
+    if kind == "run" and query:
+        raise SourceError(
+            f"{text!r} overrides the preprocessing of a finished run",
+            expected="run:FOLDER; its network brings the preprocessing it was trained with",
+            instead=head,
+        )
+    return Source(kind, name, weights or None, _override(text, query))
 
 
 def _override(text: str, query: str) -> Override:
@@ -92,8 +106,8 @@ def _override(text: str, query: str) -> Override:
         if key == "norm":
             override = Override(_norm(text, value), override.size, override.interpolation)
         elif key == "size":
-            if not value.isdigit() or int(value) < 1:
-                raise SourceError(f"size={value} in {text!r}", expected="pixels", instead="size=224")
+            if not re.fullmatch("[1-9][0-9]{0,3}", value):
+                raise SourceError(f"size={value} in {text!r}", expected="pixels, 1 to 9999", instead="size=224")
             override = Override(override.norm, int(value), override.interpolation)
         elif key == "interpolation":
             if value not in INTERPOLATIONS:
@@ -120,7 +134,7 @@ def _norm(text: str, value: str) -> tuple[Triple, Triple]:
         numbers = [float(part) for part in value.split(",")]
     except ValueError:
         numbers = []
-    if len(numbers) != 6 or min(numbers[3:]) <= 0:
+    if len(numbers) != 6 or not all(map(math.isfinite, numbers)) or min(numbers[3:]) <= 0:
         raise SourceError(
             f"norm={value} in {text!r}",
             expected=f"one of {', '.join(NORMS)}, or six numbers: three means, three positive deviations",
@@ -128,3 +142,17 @@ def _norm(text: str, value: str) -> tuple[Triple, Triple]:
         )
     r, g, b, sr, sg, sb = numbers
     return (r, g, b), (sr, sg, sb)
+
+
+def _norm_name(norm: tuple[Triple, Triple]) -> str:
+    named = {pair: name for name, pair in NORMS.items()}
+    return named.get(norm) or ",".join(map(repr, (*norm[0], *norm[1])))
+
+
+def _last(path: str) -> str:
+    """The last part of a path of either spelling."""
+    return PureWindowsPath(path).name or "."
+
+
+def _spelled(kind: str, name: str, weights: str | None, override: Override) -> str:
+    return f"{kind}:{name}" + (f"@{weights}" if weights else "") + str(override)

@@ -19,11 +19,11 @@ class Stage(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    moves: tuple[Part, ...] = ("adapter",)
+    moves: Annotated[tuple[Part, ...], Field(min_length=1)] = ("adapter",)
     epochs: Annotated[int, Field(ge=0)] = 30
     optimizer: Literal["sgd", "adam", "adamw"] = "adam"
-    lr: Annotated[float, Field(gt=0)] = 1e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     schedule: Literal["constant", "one-cycle", "cosine"] = "constant"
     batch_size: Annotated[int, Field(ge=1)] = 128

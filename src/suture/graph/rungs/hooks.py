@@ -124,7 +124,7 @@ def _chain(visit: Visit, output: Any) -> tuple[list[Visit], Tensor | None]:
         parts, end = _chain(inner, output)
         if parts and end is inner.result:
             links.extend(parts)
-        elif inner.result is output:
+        elif inner.result is output and inner.inner:
             links.extend(parts)
             break
         else:

@@ -21,5 +21,6 @@ def bundled(name: str) -> Traversable:
 
 def provenance(name: str) -> dict[str, Any]:
     """How a bundled network was made: command, seed, data hash, versions, accuracy, classes, licence."""
-    told: dict[str, Any] = json.loads((files("suture.sources.zoo") / "weights" / f"{name}.json").read_text())
+    path = files("suture.sources.zoo") / "weights" / f"{name}.json"
+    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return told
