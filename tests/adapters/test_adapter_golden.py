@@ -1,8 +1,5 @@
 """On real networks and data the fitted maps are those of the published implementation of arXiv 2110.14633."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -13,16 +10,9 @@ from torch import Tensor
 from suture.adapters import AdapterSpec, build, fit
 from suture.spec.cut import Cut, Layout
 
-SHARED = Path(os.environ.get("SUTURE_SHARED", Path(__file__).resolve().parents[3] / "shared"))
-CIFAR10 = os.environ.get("SUTURE_TEST_CIFAR10", "")
 SHAPES = {"bn3": (32, 13, 13), "bn5": (32, 9, 9), "bn7": (64, 2, 2)}
 
-pytestmark = [
-    pytest.mark.shared,
-    pytest.mark.cifar10,
-    pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared"),
-    pytest.mark.skipif(not CIFAR10, reason="SUTURE_TEST_CIFAR10 names no file"),
-]
+pytestmark = [pytest.mark.shared, pytest.mark.cifar10]
 
 
 def tiny10(weights: dict[str, Tensor], images: Tensor) -> dict[str, Tensor]:
@@ -41,22 +31,22 @@ def tiny10(weights: dict[str, Tensor], images: Tensor) -> dict[str, Tensor]:
 
 
 @pytest.fixture(scope="module")
-def batches() -> list[tuple[dict[str, Tensor], dict[str, Tensor]]]:
-    a, b = (load_file(SHARED / "weights" / f"tiny10-in{k}.safetensors") for k in (0, 1))
+def batches(shared, cifar10_npz) -> list[tuple[dict[str, Tensor], dict[str, Tensor]]]:
+    a, b = (load_file(shared / "weights" / f"tiny10-in{k}.safetensors") for k in (0, 1))
     mean = torch.tensor([0.4914, 0.4822, 0.4465]).view(3, 1, 1)
     std = torch.tensor([0.2023, 0.1994, 0.2010]).view(3, 1, 1)
-    with np.load(CIFAR10) as data:
+    with np.load(cifar10_npz) as data:
         images = torch.from_numpy(data["x_train"][:5000]).permute(0, 3, 1, 2) / 255
     with torch.no_grad():
         return [(tiny10(a, x), tiny10(b, x)) for x in ((images - mean) / std).split(250)]
 
 
 @pytest.mark.parametrize("layer", SHAPES)
-def test_the_fitted_map_is_the_published_one(layer, batches):
+def test_the_fitted_map_is_the_published_one(layer, batches, shared):
     cut = Cut(layer, Layout.NCHW, SHAPES[layer], None, 0, 0, 0, 0)
     adapter = build(AdapterSpec(), cut, cut)
     report = fit(adapter, ((a[layer], b[layer]) for a, b in batches))
-    golden = np.load(SHARED / "golden" / "stitching_tiny10_in0_in1.npz")
+    golden = np.load(shared / "golden" / "stitching_tiny10_in0_in1.npz")
     np.testing.assert_allclose(
         adapter.map.weight[:, :, 0, 0].detach(), golden[f"{layer}_w"], rtol=0, atol=1e-6
     )
