@@ -9,8 +9,8 @@ from multiprocessing import get_context
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from raising import raises
 
+from raising import raises
 from suture import errors
 from suture.errors import SourceError, SutureError, UsageError, listed, nearest
 from suture.spec.source import parse_source

@@ -21,9 +21,7 @@ def tiny10(weights: dict[str, Tensor], images: Tensor) -> dict[str, Tensor]:
     for k in range(1, 8):
         stride = 2 if k in (3, 6) else 1
         x = F.conv2d(x, weights[f"conv{k}.weight"], weights[f"conv{k}.bias"], stride)
-        mean, var, scale, shift = (
-            weights[f"bn{k}.{p}"] for p in ("running_mean", "running_var", "weight", "bias")
-        )
+        mean, var, scale, shift = (weights[f"bn{k}.{p}"] for p in ("running_mean", "running_var", "weight", "bias"))
         x = F.batch_norm(x, mean, var, scale, shift)
         seen[f"bn{k}"] = x
         x = x.relu()
@@ -47,8 +45,6 @@ def test_the_fitted_map_is_the_published_one(layer, batches, shared):
     adapter = build(AdapterSpec(), cut, cut)
     report = fit(adapter, ((a[layer], b[layer]) for a, b in batches))
     golden = np.load(shared / "golden" / "stitching_tiny10_in0_in1.npz")
-    np.testing.assert_allclose(
-        adapter.map.weight[:, :, 0, 0].detach(), golden[f"{layer}_w"], rtol=0, atol=1e-6
-    )
+    np.testing.assert_allclose(adapter.map.weight[:, :, 0, 0].detach(), golden[f"{layer}_w"], rtol=0, atol=1e-6)
     np.testing.assert_allclose(adapter.map.bias.detach(), golden[f"{layer}_b"], rtol=0, atol=1e-6)
     assert report.n == 5000 * SHAPES[layer][1] * SHAPES[layer][2]

@@ -40,9 +40,7 @@ def test_the_frame_of_a_cut(of, other, frame):
     assert frame_of(of, other) == frame
 
 
-@pytest.mark.parametrize(
-    "of", [MAP, cut(NHWC, 3, 4, 5), cut(NLC, 9, 5), cut(NLC, 10, 5), cut(NLC, 7, 5), VECTOR]
-)
+@pytest.mark.parametrize("of", [MAP, cut(NHWC, 3, 4, 5), cut(NLC, 9, 5), cut(NLC, 10, 5), cut(NLC, 7, 5), VECTOR])
 def test_to_grid_and_back_is_the_activation(of):
     x = torch.randn(2, *of.shape)
     frame = frame_of(of, of)
@@ -71,12 +69,8 @@ def test_maps_enlarge_bilinearly_and_shrink_with_antialiasing():
     small, large = cut(NCHW, 5, 4, 4), cut(NCHW, 5, 7, 7)
     x, big = torch.randn(2, 5, 4, 4), torch.randn(2, 5, 7, 7)
     torch.testing.assert_close(route(small, large)(x), F.interpolate(x, (7, 7), mode="bilinear"))
-    torch.testing.assert_close(
-        route(large, small)(big), F.interpolate(big, (4, 4), mode="bilinear", antialias=True)
-    )
-    torch.testing.assert_close(
-        route(small, large, "nearest")(x), F.interpolate(x, (7, 7), mode="nearest-exact")
-    )
+    torch.testing.assert_close(route(large, small)(big), F.interpolate(big, (4, 4), mode="bilinear", antialias=True))
+    torch.testing.assert_close(route(small, large, "nearest")(x), F.interpolate(x, (7, 7), mode="nearest-exact"))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
@@ -140,9 +134,7 @@ def test_moving_commutes_with_every_affine_map_of_the_channels(source, target, r
 
 
 def test_loose_tokens_meet_only_as_many_tokens():
-    with pytest.raises(
-        AdapterError, match=r"no grid leads from here \(NLC 7x5\) to here \(NCHW 5x4x4\)"
-    ) as caught:
+    with pytest.raises(AdapterError, match=r"no grid leads from here \(NLC 7x5\) to here \(NCHW 5x4x4\)") as caught:
         route(cut(NLC, 7, 5), MAP)
     assert "--at" in caught.value.instead
     with pytest.raises(AdapterError):

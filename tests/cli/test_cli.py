@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import save_file
-from small import write_npz
 
 import suture
+from small import write_npz
 from suture.cli.app import main
 from suture.errors import SourceError
 from suture.spec.recipe import STEPS
@@ -67,7 +67,10 @@ def test_help_names_every_command(call):
     assert set(STEPS) <= set(COMMANDS)
 
 
-@pytest.mark.parametrize("program", ["import suture", "import suture.cli.commands", "import suture.reporting, suture.runs, suture.spec.recipe"])
+@pytest.mark.parametrize(
+    "program",
+    ["import suture", "import suture.cli.commands", "import suture.reporting, suture.runs, suture.spec.recipe"],
+)
 def test_these_do_not_import_torch(program):
     code = f"{program}; import sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -90,13 +93,33 @@ def test_stitch_prints_one_json_object_and_nothing_else(material):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert {"run", "plan", "accuracy", "cross_entropy", "relative_accuracy", "agreement", "parents", "n", "split"} <= set(result)
+    assert {
+        "run",
+        "plan",
+        "accuracy",
+        "cross_entropy",
+        "relative_accuracy",
+        "agreement",
+        "parents",
+        "n",
+        "split",
+    } <= set(result)
     assert done.stderr == ""
 
 
 def test_stitch_prints_a_table(call, material):
     code, out, err = call(
-        "stitch", material["a"], material["b"], "--at", "bn3:bn3", "--epochs", "1", "--data", material["data"], "--name", "x"
+        "stitch",
+        material["a"],
+        material["b"],
+        "--at",
+        "bn3:bn3",
+        "--epochs",
+        "1",
+        "--data",
+        material["data"],
+        "--name",
+        "x",
     )
     assert code == 0, err
     assert "parent A" in out
@@ -119,7 +142,19 @@ def test_stitch_prints_a_table(call, material):
 
 
 def test_search_and_overwrite(call, material):
-    given = ["search", material["a"], material["b"], "--data", material["data"], "--top", "1", "--fit-images", "50", "--epochs", "1"]
+    given = [
+        "search",
+        material["a"],
+        material["b"],
+        "--data",
+        material["data"],
+        "--top",
+        "1",
+        "--fit-images",
+        "50",
+        "--epochs",
+        "1",
+    ]
     code, out, err = call(*given, "--name", "s")
     assert code == 0, err
     assert "best hybrid" in out
@@ -232,7 +267,11 @@ def test_an_interrupted_training_says_so_and_goes_on(tmp_path, material):
     given = ["train", "zoo:tiny10", "--data", material["data"], "--epochs", "40", "--out", str(tmp_path / "t")]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "suture", *given], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-m", "suture", *given],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
     )
     while not (tmp_path / "t" / "metrics.jsonl").exists() and process.poll() is None:
         time.sleep(0.02)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss
-from small import sample_split
 
+from small import sample_split
 from suture.data.dataset import Split
 from suture.errors import DataError
 from suture.evaluation import evaluate, predict, score

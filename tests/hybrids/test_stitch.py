@@ -4,9 +4,9 @@ import copy
 
 import pytest
 import torch
-from small import sample_split
 from torch import nn
 
+from small import sample_split
 from suture.adapters import AdapterSpec
 from suture.errors import AdapterError, CutError, PlanError
 from suture.hybrids import Parent, parent, stitch

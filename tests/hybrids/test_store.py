@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from small import sample_split
 
+from small import sample_split
 from suture.errors import PlanError, SourceError, WeightsError
 from suture.hybrids import load, parent, save, stitch
 from suture.sources import load as load_source

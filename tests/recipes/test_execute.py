@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from small import write_npz
 
 import suture
+from small import write_npz
 from suture.errors import CutError, DataError, PlanError, RunError, UsageError
 from suture.recipes.context import Context
 from suture.recipes.execute import execute
@@ -192,7 +192,8 @@ def test_classes_that_differ(tmp_path, folder, data, sources):
     nets.write_text(
         "from torch import nn\n"
         "def seven():\n"
-        "    return nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 7))\n"
+        "    body = nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()\n"
+        "    return nn.Sequential(*body, nn.Linear(8, 7))\n"
     )
     seven = f"python:{nets}:seven?size=32"
     stage = Stage(epochs=1, moves=("adapter", "head"))
@@ -206,10 +207,14 @@ def test_classes_that_differ(tmp_path, folder, data, sources):
     assert result["plan"]["new_head"] == 10
     assert result["parents"]["b"]["accuracy"] is None
     assert result["agreement"]["b"] is None
-    assert suture.load_hybrid(tmp_path / "demanded", sources[0], suture.load(seven, trust_code=True)).plan.new_head == 10
+    assert (
+        suture.load_hybrid(tmp_path / "demanded", sources[0], suture.load(seven, trust_code=True)).plan.new_head == 10
+    )
     with pytest.raises(PlanError, match="tells 7 classes apart"):
         run(step(a=seven, b=sources[1], at="1:relu4"), data, tmp_path / "refused", trust_code=True)
-    asked = run(step(a=seven, b=sources[1], at="1:relu4", new_head=True), data, tmp_path / "asked", heard, trust_code=True)
+    asked = run(
+        step(a=seven, b=sources[1], at="1:relu4", new_head=True), data, tmp_path / "asked", heard, trust_code=True
+    )
     assert asked["plan"]["new_head"] == 10
     with pytest.raises(PlanError, match="nothing would train it"):
         run(step(stage=Stage(epochs=0)), data, tmp_path / "refused", trust_code=True)

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from small import sample_split
 
+from small import sample_split
 from suture.adapters import AdapterSpec
 from suture.evaluation import evaluate
 from suture.hybrids import parent, stitch

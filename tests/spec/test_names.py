@@ -16,11 +16,11 @@ from suture.training.schedules import SCHEDULES
 def test_every_tuple_is_its_registry():
     fields = Stage.model_fields
     assert set(names.ADAPTERS) == set(KINDS)
-    assert names.STARTS == get_args(Start)
+    assert get_args(Start) == names.STARTS
     assert set(names.SOURCES) == set(LOADERS)
     assert set(names.ZOO) == set(ARCHITECTURES)
     assert set(names.DATA) == set(DATA_LOADERS)
-    assert names.OPTIMIZERS == get_args(fields["optimizer"].annotation)
+    assert get_args(fields["optimizer"].annotation) == names.OPTIMIZERS
     assert set(names.SCHEDULES) == set(SCHEDULES) == set(get_args(fields["schedule"].annotation))
 
 

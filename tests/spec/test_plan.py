@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from raising import raises
 
+from raising import raises
 from suture.errors import AdapterError
 from suture.spec.adapter import AdapterSpec
 from suture.spec.names import ADAPTERS, STARTS
@@ -46,7 +46,10 @@ def test_two_plans_have_one_key_only_if_they_are_equal(one, other):
         replace(ONE, adapter=AdapterSpec(ridge=1.0)),
         replace(ONE, new_head=10),
         replace(ONE, join="chain"),
-        *(replace(ONE, parts=(replace(ONE.parts[0], **{field: "x"}), ONE.parts[1])) for field in ("origin", "digest", "cut")),
+        *(
+            replace(ONE, parts=(replace(ONE.parts[0], **{field: "x"}), ONE.parts[1]))
+            for field in ("origin", "digest", "cut")
+        ),
     ],
 )
 def test_every_field_counts(other):

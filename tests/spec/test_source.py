@@ -1,8 +1,8 @@
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from raising import raises
 
+from raising import raises
 from suture.errors import SourceError
 from suture.spec.names import NORMS, SOURCES
 from suture.spec.source import INTERPOLATIONS, Override, Source, parse_source
@@ -29,7 +29,21 @@ SOURCE = st.one_of(
     ),
     st.builds(Source, st.just("run"), st.text("ab/@.", min_size=1)),
 )
-PIECES = [*(f"{kind}:" for kind in SOURCES), "tiny10-a", "@none", "@", "?", "&", "=", ":", "size=", "norm=", "7", "²", "nan"]
+PIECES = [
+    *(f"{kind}:" for kind in SOURCES),
+    "tiny10-a",
+    "@none",
+    "@",
+    "?",
+    "&",
+    "=",
+    ":",
+    "size=",
+    "norm=",
+    "7",
+    "²",
+    "nan",
+]
 
 
 @given(st.text() | st.lists(st.sampled_from([*PIECES, ",", "1", "interpolation=", "/x.pth"])).map("".join))

@@ -6,14 +6,14 @@ from itertools import pairwise
 
 import pytest
 import torch
-from small import sample_split
 from torch import nn
 
+from small import sample_split
 from suture.data.cache import cache_activations
 from suture.data.examples import ImageExamples
 from suture.errors import TrainingError
 from suture.sources import load
-from suture.spec.names import OPTIMIZERS, PARTS, SCHEDULES
+from suture.spec.names import OPTIMIZERS, SCHEDULES
 from suture.spec.stage import Stage
 from suture.training import Hooks, Moving, train
 from suture.training.schedules import SCHEDULES as CURVES
@@ -38,16 +38,16 @@ def test_broken_off_and_gone_on_ends_with_the_same_weights(tmp_path, split, opti
     whole = load(SOURCE)
     told = train(whole, Moving([whole]), plan, examples, seed=4)
 
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     def stop(epoch):
         if epoch["epoch"] == 2:
-            raise Stop
+            raise StopError
 
     broken = load(SOURCE)
     state = tmp_path / "state.safetensors"
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         train(broken, Moving([broken]), plan, examples, seed=4, state=state, hooks=Hooks(epoch=stop))
     again = load(SOURCE)
     went_on = train(again, Moving([again]), plan, examples, seed=4, state=state)
@@ -134,7 +134,6 @@ def test_names_are_those_of_the_stage():
     fields = Stage.model_json_schema()["properties"]
     assert set(fields["optimizer"]["enum"]) == set(OPTIMIZERS)
     assert set(fields["schedule"]["enum"]) == set(SCHEDULES) == set(CURVES)
-    assert set(fields["moves"]["items"]["enum"]) == set(PARTS)
 
 
 def test_cached_activations_train_the_same_as_the_encoder_run_anew(split):
@@ -143,7 +142,10 @@ def test_cached_activations_train_the_same_as_the_encoder_run_anew(split):
     results = []
     for cached in (True, False):
         network = load(SOURCE)
-        halves = nn.Sequential(*list(network.body.children())[:12]), nn.Sequential(*list(network.body.children())[12:24])
+        halves = (
+            nn.Sequential(*list(network.body.children())[:12]),
+            nn.Sequential(*list(network.body.children())[12:24]),
+        )
         encoder = nn.Sequential(network.preprocess, halves[0]).eval()
         tail = nn.Sequential(halves[1], nn.AdaptiveAvgPool2d(1), nn.Flatten(), network.body.fc)
         if cached:

@@ -1,23 +1,20 @@
 """``suture demo``."""
 
-from pathlib import Path
+from typing import Any
 
 from suture.cli import options
 from suture.cli.app import app
+from suture.cli.groups import adding, take
 from suture.cli.tables import search_table
 from suture.spec.recipe import SearchStep
 
-PARENTS = ("zoo:resnet20-a", "zoo:tiny10-a")
+A, B = "zoo:resnet20-a", "zoo:tiny10-a"
 
 
 @app.command(rich_help_panel="Start here")
-def demo(
-    out: options.Out = None,
-    overwrite: options.Overwrite = False,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """One better network out of two bundled ones, in two minutes and without a download.
+@adding(options.outputs, name="demo")
+def demo(**given: Any) -> None:
+    """A hybrid out of two bundled networks, in two minutes and without a download.
 
     Searches all pairs of cuts of a ResNet-20 and a small plain network on 3,000 CIFAR-10 images, trains the best
     few hybrids, and writes table, heatmap, curves and a page to runs/demo. Run again, it shows the result at once.
@@ -26,11 +23,9 @@ def demo(
 
       suture demo
 
-      suture demo --out /tmp/demo --json
+      suture demo --name another --json
     """
-    a, b = PARENTS
-    recipe = options.one_step(SearchStep(a=a, b=b), "sample", 0, "auto", False)
-    path = out or Path("runs") / "demo"
-    options.finish(recipe, path, search_table, json=json, trust=False, overwrite=overwrite, quiet=quiet)
-    if not (json or quiet):
-        options.watch(quiet).say(f"Open {path / 'report.html'} to see where it was cut, and why")
+    told = take(options.outputs, given)
+    path = options.carry_out(options.recipe(SearchStep(a=A, b=B), {}), "demo", search_table, told)
+    if not told["json"]:
+        options.watch(told["quiet"]).say(f"Open {path / 'report.html'} to see where it was cut, and why")

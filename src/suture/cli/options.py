@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they do with them."""
+"""Options of every command that writes a run folder, and how its result is shown."""
 
 import sys
 from collections.abc import Callable
@@ -14,19 +14,37 @@ from suture.cli.app import build
 from suture.cli.watch import ConsoleWatch
 from suture.spec.recipe import Recipe, Step
 
-Data = Annotated[str, typer.Option(help="sample, cifar10[:ROOT], folder:PATH or npz:PATH.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda:0 or mps.")]
-Name = Annotated[str | None, typer.Option(help="Name of the run folder, runs/NAME. [default: verb and time]")]
-Out = Annotated[Path | None, typer.Option(help="The run folder itself, instead of runs/NAME.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Empty the run folder if it holds another recipe.")]
-Trust = Annotated[bool, typer.Option("--trust-code", help="Allow python: sources, which run code.")]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out image files that cannot be read.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print the result only.")]
-PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print the resolved recipe and stop.")]
-
 Table = Callable[[dict[str, Any]], RenderableType]
+Trust = Annotated[bool, typer.Option("--trust-code", help="Allow python: sources, which run code")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else")]
+
+
+def inputs(
+    data: Annotated[str, typer.Option(help="sample, cifar10[:ROOT], folder:PATH or npz:PATH")] = "sample",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 or mps")] = "auto",
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out image files that cannot be read")] = False,
+) -> dict[str, Any]:
+    """Fields of a Recipe."""
+    return dict(locals())
+
+
+def outputs(
+    name: Annotated[str | None, typer.Option(help="The run folder, runs/NAME; else verb and time")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder itself, instead of runs/NAME")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Empty the run folder first")] = False,
+    trust_code: Trust = False,
+    json: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print the result only")] = False,
+    print_config: Annotated[bool, typer.Option("--print-config", help="Print the resolved recipe and stop")] = False,
+) -> dict[str, Any]:
+    """Where a result goes, and how it is told."""
+    return dict(locals())
+
+
+def recipe(step: Step, fields: dict[str, Any]) -> Recipe:
+    """A recipe of one step."""
+    return build(Recipe, **fields, steps=(step,))
 
 
 def watch(quiet: bool) -> ConsoleWatch:
@@ -37,29 +55,24 @@ def run_folder(verb: str, name: str | None, path: Path | None) -> Path:
     return path or Path("runs") / (name or f"{verb}-{datetime.now(UTC).astimezone():%Y%m%d-%H%M%S}")
 
 
-def finish(
-    recipe: Recipe,
-    path: Path,
-    table: Table,
-    *,
-    json: bool,
-    trust: bool,
-    overwrite: bool,
-    quiet: bool,
-    config: bool = False,
-) -> None:
-    """Execute a recipe for a command and show its result; with ``config`` only show what would be done."""
+def carry_out(recipe: Recipe, default: str, table: Table, given: dict[str, Any]) -> Path:
+    """Execute a recipe into the folder that ``given`` names, show the result, and say where it is.
+
+    ``given`` is what ``outputs`` makes; ``default`` names a folder that nobody named.
+    """
     from suture.recipes.context import Context
     from suture.recipes.execute import execute
     from suture.recipes.text import resolved
 
-    if config:
+    path = run_folder(default, given["name"], given["out"])
+    if given["print_config"]:
         sys.stdout.write(resolved(recipe.as_data()))
-        return
-    result = execute(Context(recipe, watch(quiet or json), trust), path, overwrite=overwrite)
-    show(result, table, json)
-    if not json:
-        watch(quiet).say(f"Everything is in {path}")
+        return path
+    told = watch(given["quiet"] or given["json"])
+    result = execute(Context(recipe, told, given["trust_code"]), path, overwrite=given["overwrite"])
+    show(result, table, given["json"])
+    told.say(f"Everything is in {path}")
+    return path
 
 
 def show(result: dict[str, Any], table: Table, json: bool) -> None:
@@ -68,7 +81,3 @@ def show(result: dict[str, Any], table: Table, json: bool) -> None:
         sys.stdout.write(dumps(result, indent=2, allow_nan=False) + "\n")
     else:
         Console().print(table(result))
-
-
-def one_step(step: Step, data: str, seed: int, device: str, skip_bad: bool) -> Recipe:
-    return build(Recipe, data=data, seed=seed, device=device, skip_bad=skip_bad, steps=(step,))

@@ -1,12 +1,13 @@
 """``suture run``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from suture.cli import options, tables
 from suture.cli.app import app
+from suture.cli.groups import adding, take
 
 TABLES: dict[str, options.Table] = {
     "train": tables.train_table,
@@ -17,20 +18,17 @@ TABLES: dict[str, options.Table] = {
 
 
 @app.command(rich_help_panel="Build")
+@adding(options.outputs)
 def run(
     file: Annotated[Path, typer.Argument(help="A recipe: a YAML file.")],
-    data: Annotated[str | None, typer.Option(help="Instead of the recipe's data.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the recipe's seed.")] = None,
-    device: Annotated[str | None, typer.Option(help="Instead of the recipe's device.")] = None,
-    name: options.Name = None,
-    out: options.Out = None,
-    overwrite: options.Overwrite = False,
-    trust_code: options.Trust = False,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    print_config: options.PrintConfig = False,
+    data: Annotated[str | None, typer.Option(help="Instead of the recipe's data")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the recipe's seed")] = None,
+    device: Annotated[str | None, typer.Option(help="Instead of the recipe's device")] = None,
+    **given: Any,
 ) -> None:
     """Carry out a recipe. Run again in the same folder, it goes on where it stopped, or shows its result.
+
+    The folder is --out, else runs/NAME by --name, the recipe's own name, or that of its file.
 
     Examples:
 
@@ -40,17 +38,8 @@ def run(
     """
     from suture.recipes.read import read_recipe
 
-    given = {"data": data, "seed": seed, "device": device}
-    recipe = read_recipe(file, {key: value for key, value in given.items() if value is not None})
-    path = options.run_folder(recipe.name or file.stem, name or recipe.name, out)
-    table = TABLES[recipe.steps[-1].verb]
-    options.finish(
-        recipe,
-        path,
-        table,
-        json=json,
-        trust=trust_code,
-        overwrite=overwrite,
-        quiet=quiet,
-        config=print_config,
-    )
+    flags = {"data": data, "seed": seed, "device": device}
+    recipe = read_recipe(file, {key: value for key, value in flags.items() if value is not None})
+    told = take(options.outputs, given)
+    told["name"] = told["name"] or recipe.name or file.stem
+    options.carry_out(recipe, "run", TABLES[recipe.steps[-1].verb], told)

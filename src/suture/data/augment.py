@@ -1,33 +1,81 @@
-"""Random changes of whole batches that keep the label."""
+"""Random changes of images that keep the label: new ones for every batch, or fixed ones for every image."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from suture.data.images import Images
 
-def augment(images: Tensor, kinds: Sequence[str], generator: torch.Generator) -> Tensor:
-    """Flip and shift images (n, 3, H, W), each on its own.
+
+@dataclass(frozen=True, eq=False)
+class Changes:
+    """What happens to n images: ``flipped`` (n,) bool, ``shift`` (2, n) pixels down and right from ``-pad``."""
+
+    pad: int
+    shift: Tensor | None
+    flipped: Tensor | None
+
+    def of(self, indices: Tensor) -> "Changes":
+        """The changes of some of the images."""
+        shift = None if self.shift is None else self.shift[:, indices]
+        return Changes(self.pad, shift, None if self.flipped is None else self.flipped[indices])
+
+
+def draw(n: int, side: int, kinds: Sequence[str], generator: torch.Generator) -> Changes:
+    """Changes for ``n`` images with a shorter side of ``side`` pixels.
 
     ``flip``: left-right with probability one half. ``crop``: shift by up to an eighth of the side in both
-    directions, black where the image ends (He et al. 2016, section 4.2). The input is not changed.
+    directions, black where the image ends (He et al. 2016, arXiv 1512.03385, section 4.2).
     """
-    if "crop" in kinds:
-        images = _shift(images, generator)
-    if "flip" in kinds:
-        chosen = torch.rand(len(images), generator=generator) < 0.5
-        images = torch.where(chosen.view(-1, 1, 1, 1), images.flip(-1), images)
+    pad = max(side // 8, 1)
+    shift = torch.randint(0, 2 * pad + 1, (2, n), generator=generator) if "crop" in kinds else None
+    flipped = torch.rand(n, generator=generator) < 0.5 if "flip" in kinds else None
+    return Changes(pad, shift, flipped)
+
+
+def apply(images: Tensor, changes: Changes) -> Tensor:
+    """Images (n, 3, H, W) of any type, each changed on its own. The input is not changed."""
+    if changes.shift is not None:
+        images = _shift(images, changes.pad, changes.shift)
+    if changes.flipped is not None:
+        images = torch.where(changes.flipped.view(-1, 1, 1, 1), images.flip(-1), images)
     return images
 
 
-def _shift(images: Tensor, generator: torch.Generator) -> Tensor:
+def augment(images: Tensor, kinds: Sequence[str], generator: torch.Generator) -> Tensor:
+    """A batch (n, 3, H, W) with changes drawn for it. The input is not changed."""
+    return apply(images, draw(len(images), min(images.shape[-2:]), kinds, generator))
+
+
+class AugmentedImages(Images):
+    """Other images, each with a change of its own that stays the same whenever it is asked for."""
+
+    def __init__(self, images: Images, kinds: Sequence[str], seed: int) -> None:
+        side = min(images.batch([0]).shape[-2:])
+        self.images = images
+        self.changes = draw(len(images), side, kinds, torch.Generator().manual_seed(seed))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(self, indices: Sequence[int]) -> Tensor:
+        return apply(self.images.batch(indices), self.changes.of(torch.as_tensor(indices, dtype=torch.long)))
+
+    def select(self, indices: Sequence[int]) -> "AugmentedImages":
+        chosen = object.__new__(AugmentedImages)
+        chosen.images = self.images.select(indices)
+        chosen.changes = self.changes.of(torch.as_tensor(indices, dtype=torch.long))
+        return chosen
+
+
+def _shift(images: Tensor, pad: int, shift: Tensor) -> Tensor:
     n, channels, height, width = images.shape
-    pad = max(min(height, width) // 8, 1)
     padded = F.pad(images, (pad, pad, pad, pad))
-    down, right = torch.randint(0, 2 * pad + 1, (2, n), generator=generator)
-    rows = (down[:, None] + torch.arange(height))[:, None, :, None]
-    columns = (right[:, None] + torch.arange(width))[:, None, None, :]
+    rows = (shift[0][:, None] + torch.arange(height))[:, None, :, None]
+    columns = (shift[1][:, None] + torch.arange(width))[:, None, None, :]
     image = torch.arange(n)[:, None, None, None]
     channel = torch.arange(channels)[None, :, None, None]
     return padded[image, channel, rows, columns]

@@ -132,7 +132,7 @@ def _numbered(train: Split, what: str) -> tuple[str, ...]:
 
 def _folder(where: str, options: Options) -> DataSet:
     root = Path(where)
-    if not root.is_dir():
+    if not where or not root.is_dir():
         raise DataError(
             f"there is no folder {where or 'after folder:'}",
             expected="a folder with one folder of images per class",

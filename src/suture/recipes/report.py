@@ -26,12 +26,13 @@ def write_search(
         (grid.a.index(best["a"]), grid.b.index(best["b"])): "best",
     }
     a, b = (result["parents"][side]["source"] for side in "ab")
+    changed = " (flipped, shifted)" if result["val_augmented"] else ""
     heatmap(
         values,
         grid.a,
         grid.b,
         folder.plots / "heatmap.png",
-        title=f"Accuracy of the untrained stitch, % of {result['n_val']} validation images",
+        title=f"Accuracy of the untrained stitch, % of {result['n_val']} validation images{changed}",
         row_title=f"encoder: {a} up to",
         column_title=f"decoder: {b} after",
         marks=marks,

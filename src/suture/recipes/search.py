@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from suture.data.dataset import DataSet
+from suture.data.augment import AugmentedImages
+from suture.data.dataset import DataSet, Split
 from suture.evaluation import Scores, evaluate
 from suture.hybrids import Hybrid, load, save
 from suture.recipes import report
@@ -43,7 +44,7 @@ class Search(Verb):
 
     def run(self, folder: RunFolder) -> Outcome:
         whole = self.parents.data
-        data = whole.with_validation(self.context.seed)
+        data = self._choosing_on(whole.with_validation(self.context.seed))
         grid = self._grid(folder, data, whole.digest())
         chosen = grid.best(self.step.top)
         half = self._half(grid)
@@ -55,6 +56,14 @@ class Search(Verb):
             key=lambda pair: (trials[pair.a, pair.b]["accuracy"], -trials[pair.a, pair.b]["cross_entropy"]),
         )
         return self._outcome(folder, grid, trials, best, half, data)
+
+    def _choosing_on(self, data: DataSet) -> DataSet:
+        """Validation images that a parent may have learnt by heart are shown flipped and shifted."""
+        if not self._notes():
+            return data
+        held = data.split("val")
+        changed = AugmentedImages(held.images, ("flip", "crop"), self.context.seed)
+        return replace(data, val=Split(changed, held.labels))
 
     def _grid(self, folder: RunFolder, data: DataSet, digest: str) -> Grid:
         """Scores of all pairs; computed once a run folder."""
@@ -164,6 +173,7 @@ class Search(Verb):
             "n": found.n,
             "split": "test",
             "n_val": len(data.split("val")),
+            "val_augmented": bool(self._notes()),
             "cost_fpe": self._cost(grid, trials, data),
             "notes": self._notes(),
         }

@@ -74,7 +74,10 @@ class Train(Verb):
         result["digest"] = digest(state)
         with replacing(folder.path / WEIGHTS) as part:
             save_file(state, part, {"digest": result["digest"], "origin": network.origin})
-        write_json(folder.path / "network.json", {"source": self.step.model, "classes": data.classes, "new_head": self.new_head})
+        write_json(
+            folder.path / "network.json",
+            {"source": self.step.model, "classes": data.classes, "new_head": self.new_head},
+        )
         (folder.path / "state.safetensors").unlink(missing_ok=True)
         record = self.context.record("train", scores(found.accuracy, found.cross_entropy), found.n, name, data)
         return Outcome(result, record)

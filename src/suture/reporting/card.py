@@ -47,7 +47,8 @@ It runs `{result["parents"]["a"]["source"]}` up to `{best["a"]}`, a small adapte
 {rows}
 
 Accuracy and cross-entropy (nats) are on {result["n"]} test images of {result["data"]}; choices were made on
-{result["n_val"]} validation images. The search cost {result["cost_fpe"]:,.0f} FPE (one image through both parents is 1).
+{result["n_val"]} validation images. The search cost {result["cost_fpe"]:,.0f} FPE
+(one image through both parents is 1).
 
 {notes}
 ![Where it was cut](plots/hybrid.png)

@@ -1,0 +1,73 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from suture.data.augment import augment
+from suture.data.dataset import Split
+from suture.data.examples import ImageExamples
+from suture.data.images import ArrayImages
+
+KINDS = st.lists(st.sampled_from(["flip", "crop"]), unique=True)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def distinct(n: int, height: int = 8, width: int = 8) -> torch.Tensor:
+    return torch.arange(1, 1 + n * 3 * height * width, dtype=torch.float32).view(n, 3, height, width)
+
+
+@given(st.integers(1, 4), st.integers(1, 20), st.integers(1, 20), KINDS, st.integers(0, 9), st.booleans())
+def test_an_image_keeps_its_shape_and_gains_only_black(n, height, width, kinds, seed, as_bytes):
+    images = distinct(n, height, width)
+    images = images.to(torch.uint8) if as_bytes else images
+    before = images.clone()
+    changed = augment(images, kinds, seeded(seed))
+    assert changed.shape == images.shape
+    assert changed.dtype == images.dtype
+    assert torch.equal(images, before)
+    for old, new in zip(images, changed, strict=True):
+        assert set(new.flatten().tolist()) <= {0, *old.flatten().tolist()}
+    assert torch.equal(augment(images, kinds, seeded(seed)), changed)
+
+
+def test_nothing_is_changed_when_nothing_is_asked():
+    assert torch.equal(augment(distinct(3), [], seeded()), distinct(3))
+
+
+def test_flipping_flips_about_half_and_does_nothing_else():
+    images = distinct(200, 2, 2)
+    changed = augment(images, ["flip"], seeded())
+    flipped = (changed == images.flip(-1)).flatten(1).all(1)
+    same = (changed == images).flatten(1).all(1)
+    assert (flipped ^ same).all()
+    assert 60 < flipped.sum() < 140
+
+
+def test_cropping_shifts_by_up_to_an_eighth_each_way_and_all_channels_together():
+    images = torch.zeros(300, 3, 16, 16)
+    images[:, :, 8, 8] = torch.tensor([1.0, 2.0, 3.0])
+    changed = augment(images, ["crop"], seeded())
+    at = (changed[:, 0] == 1).nonzero()[:, 1:] - 8
+    assert len(at) == 300
+    assert {tuple(pair) for pair in at.tolist()} == {(y, x) for y in range(-2, 3) for x in range(-2, 3)}
+    assert torch.equal(changed[:, 1], 2 * changed[:, 0])
+
+
+@pytest.mark.parametrize("kinds", [(), ("flip", "crop")])
+def test_an_epoch_gives_every_image_once_with_its_label(kinds):
+    array = torch.arange(1, 8, dtype=torch.uint8).view(7, 1, 1, 1).expand(7, 3, 8, 8).contiguous()
+    examples = ImageExamples(Split(ArrayImages(array), torch.arange(7)), kinds)
+    batches = list(examples.epoch(3, seeded(1)))
+    assert [len(labels) for _, labels in batches] == [3, 3, 1]
+    images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    assert images.dtype == torch.float32
+    assert labels.tolist() != list(range(7))
+    assert sorted(labels.tolist()) == list(range(7))
+    assert torch.equal((images.amax((1, 2, 3)) * 255).round().long(), labels + 1)
+    again = torch.cat([labels for _, labels in examples.epoch(3, seeded(1))])
+    other = torch.cat([labels for _, labels in examples.epoch(3, seeded(2))])
+    assert torch.equal(again, labels)
+    assert not torch.equal(other, labels)
