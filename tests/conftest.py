@@ -1,9 +1,12 @@
 """Where the real networks and all of CIFAR-10 lie, for the tests that want them."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 
 @pytest.fixture(scope="session")
@@ -16,9 +19,19 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def cifar10_npz() -> Path:
-    """All of CIFAR-10 as one npz: SUTURE_TEST_CIFAR10."""
-    path = os.environ.get("SUTURE_TEST_CIFAR10")
-    if not path:
-        pytest.skip("SUTURE_TEST_CIFAR10 names no file")
-    return Path(path)
+def cifar10_npz(shared: Path) -> Path:
+    """All of CIFAR-10 as one npz: SUTURE_TEST_CIFAR10, or fetched once by the script in ``../shared`` and kept."""
+    if given := os.environ.get("SUTURE_TEST_CIFAR10"):
+        return Path(given)
+    cache = Path(os.environ.get("SUTURE_CACHE") or Path.home() / ".cache" / "suture") / "tests"
+    cache.mkdir(parents=True, exist_ok=True)
+    kept = cache / "cifar10.npz"
+    with FileLock(cache / "cifar10.lock"):
+        if not kept.exists():
+            part = cache / "fetched.npz"
+            script = shared / "data" / "get_cifar10.py"
+            done = subprocess.run([sys.executable, script, part], capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                pytest.skip(f"CIFAR-10 could not be fetched: {done.stderr.strip().splitlines()[-1:]}")
+            part.replace(kept)
+    return kept

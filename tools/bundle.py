@@ -29,7 +29,7 @@ def main(run: Path, name: str, data: str) -> None:
     record = json.loads((run / "record.json").read_text())
     result = json.loads((run / "result.json").read_text())
     state = load_file(run / "weights.safetensors")
-    scored = suture.evaluate(suture.load(f"run:{run}"), data)
+    scored = suture.evaluate(suture.load(f"{step.model}@{run}/weights.safetensors"), data)
     assert abs(scored.accuracy - result["accuracy"]) < 1e-9, (scored.accuracy, result["accuracy"])
     provenance = {
         "network": step.model,
@@ -39,9 +39,12 @@ def main(run: Path, name: str, data: str) -> None:
         "data": "CIFAR-10: training images 0 to 44,999, chosen nothing on the last 5,000",
         "data_sha256": load_data(data).digest(),
         "weights_sha256": digest(state),
-        "accuracy": {"validation (5,000 images)": result["val_accuracy"], "test (10,000 images)": scored.accuracy},
-        "cross_entropy": {"test": scored.cross_entropy},
+        "accuracy": scored.accuracy,
+        "cross_entropy": scored.cross_entropy,
+        "scored_on": "all 10,000 test images",
+        "val_accuracy": result["val_accuracy"],
         "versions": record["versions"],
+        "commit": json.loads((run / "environment.json").read_text())["commit"],
         "seconds": round(record["seconds"]),
         "classes": CLASSES,
         "licence": "MIT",

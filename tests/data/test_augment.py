@@ -1,9 +1,11 @@
+import hashlib
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suture.data.augment import augment
+from suture.data.augment import AugmentedImages, augment
 from suture.data.dataset import Split
 from suture.data.examples import ImageExamples
 from suture.data.images import ArrayImages
@@ -71,3 +73,25 @@ def test_an_epoch_gives_every_image_once_with_its_label(kinds):
     other = torch.cat([labels for _, labels in examples.epoch(3, seeded(2))])
     assert torch.equal(again, labels)
     assert not torch.equal(other, labels)
+
+
+@given(KINDS, st.integers(0, 9), st.lists(st.integers(0, 6), min_size=1, max_size=9))
+def test_a_view_shows_each_image_the_same_way_whenever_it_is_asked(kinds, seed, indices):
+    plain = ArrayImages(distinct(7, 4, 5).to(torch.uint8))
+    view = AugmentedImages(plain, kinds, seed)
+    whole = view.batch(range(7))
+    assert len(view) == 7
+    assert torch.equal(whole, augment(plain.array, kinds, seeded(seed)))
+    assert torch.equal(view.batch(indices), whole[indices])
+    assert torch.equal(view.select(indices).batch(range(len(indices))), whole[indices])
+    assert torch.equal(AugmentedImages(plain, kinds, seed).batch(range(7)), whole)
+
+
+def test_a_view_hashes_as_its_images():
+    plain = ArrayImages(distinct(3).to(torch.uint8))
+    digests = []
+    for images in (plain, AugmentedImages(plain, ("flip", "crop"), 0)):
+        sha = hashlib.sha256()
+        images.hash_into(sha)
+        digests.append(sha.hexdigest())
+    assert digests[0] == digests[1]

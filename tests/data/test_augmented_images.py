@@ -1,8 +1,8 @@
 """Fixed changes: the same image changes the same way however it is asked for."""
 
 import torch
-from small import sample_split
 
+from small import sample_split
 from suture.data.augment import AugmentedImages
 
 

@@ -2,9 +2,9 @@ import gc
 
 import pytest
 import torch
-from raising import raises
 from torch import nn
 
+from raising import raises
 from suture.data.augment import augment
 from suture.data.cache import cache_activations
 from suture.data.dataset import Split

@@ -5,8 +5,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from raising import raises
 
+from raising import raises
 from suture.data.dataset import DataSet, Split, order_is_random, validation_indices
 from suture.data.images import ArrayImages
 from suture.data.load import load_data
@@ -21,7 +21,9 @@ def images(n: int, seed: int = 0) -> ArrayImages:
 
 
 def data_of(labels: torch.Tensor, test: int = 2) -> DataSet:
-    return DataSet("x", tuple("abcde"), Split(images(len(labels)), labels), Split(images(test, 1), torch.zeros(test).long()))
+    return DataSet(
+        "x", tuple("abcde"), Split(images(len(labels)), labels), Split(images(test, 1), torch.zeros(test).long())
+    )
 
 
 @given(LABELS, st.integers(0, 3))

@@ -2,9 +2,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raising import raises
 from torchvision.models import EfficientNet_B0_Weights, ResNet18_Weights, ViT_B_16_Weights
 
+from raising import raises
 from suture.data.preprocess import Preprocess
 from suture.errors import DataError
 
@@ -29,7 +29,13 @@ def test_it_is_torchvisions_own_preset(tag, size):
 
 
 @settings(deadline=None, max_examples=80)
-@given(st.integers(5, 60), st.integers(5, 60), st.integers(4, 20), st.integers(0, 7), st.sampled_from(["bilinear", "bicubic"]))
+@given(
+    st.integers(5, 60),
+    st.integers(5, 60),
+    st.integers(4, 20),
+    st.integers(0, 7),
+    st.sampled_from(["bilinear", "bicubic"]),
+)
 def test_it_is_the_preset_at_every_size(height, width, size, more, kind):
     preset = TAGS[0].transforms(crop_size=size, resize_size=size + more)
     preset.interpolation = type(preset.interpolation)(kind)

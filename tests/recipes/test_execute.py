@@ -256,7 +256,6 @@ def test_bad_input_leaves_nothing_behind(tmp_path, data, sources):
         (StitchStep(a=sources[0], b=sources[1], at="relu9:relu1"), data, CutError),
         (StitchStep(a=sources[0], b=sources[1], at="relu1:fc"), data, CutError),
         (StitchStep(a=sources[0], b=sources[1]), "npz:no.npz", DataError),
-        (EvalStep(model=sources[0]), "nodata", DataError),
     ]
     for step, where, error in bad:
         with pytest.raises(error):

@@ -7,7 +7,6 @@ import typer
 from suture.spec.names import OPTIMIZERS, SCHEDULES
 from suture.spec.stage import Part
 
-
 PARTS = ", ".join(get_args(Part))
 
 

@@ -1,5 +1,6 @@
 """Random changes of images that keep the label: new ones for every batch, or fixed ones for every image."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -69,6 +70,10 @@ class AugmentedImages(Images):
         chosen.images = self.images.select(indices)
         chosen.changes = self.changes.of(torch.as_tensor(indices, dtype=torch.long))
         return chosen
+
+    def hash_into(self, sha: "hashlib._Hash") -> None:
+        """What is hashed is the images, not how they are shown."""
+        self.images.hash_into(sha)
 
 
 def _shift(images: Tensor, pad: int, shift: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """``run:FOLDER``: the network that a finished run left behind."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 from suture.errors import SourceError, nearest
@@ -11,7 +10,6 @@ from suture.hybrids.heads import new_head
 from suture.hybrids.parent import Parent
 from suture.sources import load, load_weights, read_weights, register
 from suture.sources.registry import Request
-from suture.spec.source import parse_source
 
 
 @register("run")
@@ -20,10 +18,10 @@ def load_run(request: Request) -> Network:
     folder = Path(request.source.name)
     if (folder / "network.json").is_file():
         told = json.loads((folder / "network.json").read_text(encoding="utf-8"))
-        source = replace(parse_source(told["source"]), weights="none")
-        network = load(source, trust_code=request.trust_code)
+        classes = len(told["classes"])
+        network = load(told["source"], trust_code=request.trust_code, num_classes=classes, blank=True)
         if told["new_head"]:
-            new_head(network, len(told["classes"]))
+            new_head(network, classes)
         load_weights(network, read_weights(folder / store.WEIGHTS), str(request.source))
         network.classes = tuple(told["classes"])
         network.origin = request.source.origin
@@ -36,7 +34,7 @@ def load_run(request: Request) -> Network:
                 expected="a hybrid that was made from source strings",
                 instead="suture.load_hybrid(folder, a, b) with both parents",
             )
-        a, b = (Parent(load(text, trust_code=request.trust_code)) for text in told["sources"])
+        a, b = (Parent(load(text, trust_code=request.trust_code, blank=told["full"])) for text in told["sources"])
         return store.as_network(store.load(folder, (a, b)), request.source.origin)
     names = [path.parent.name for path in folder.parent.glob("*/result.json")]
     raise SourceError(

@@ -36,7 +36,7 @@ class Context:
 
     def data(self, *networks: Network) -> DataSet:
         """The recipe's data; image files are decoded to the largest side that a network wants."""
-        size = max((network.input_size for network in networks), default=224)
+        size = max(network.decode_size for network in networks)
         name, skip = self.recipe.data, self.recipe.skip_bad
         return load_data(name, size=size, skip_bad=skip, tell=self.watch.say)
 

@@ -50,7 +50,7 @@ def load_hybrid(folder: str | Path, a: str | nn.Module, b: str | nn.Module, *, e
 def evaluate(network: str | nn.Module, data: str = "sample", *, split: SplitName = "test", seed: int = 0) -> Scores:
     """Accuracy, cross-entropy (nats) and predictions on one split. Raises DataError."""
     module = load(network) if isinstance(network, str) else network
-    found = load_data(data, size=getattr(module, "input_size", None) or 224)
+    found = load_data(data, size=getattr(module, "decode_size", 224))
     if split == "val":
         found = found.with_validation(seed)
     return evaluate_split(module, found.split(split))

@@ -14,6 +14,7 @@ from suture.errors import WeightsError, listed
 
 WRAPPERS = ("state_dict", "model", "model_state_dict")
 PARALLEL = "module."
+COUNT = "num_batches_tracked"
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -61,8 +62,8 @@ def _reason(error: Exception) -> str:
 def load_weights(module: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
     """Copy ``state`` into ``module``; every tensor must fit. Raises WeightsError naming the keys that do not."""
     own = module.state_dict()
-    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
-    extra = [key for key in state if key not in own]
+    missing = [key for key in own if key not in state and not key.endswith(COUNT)]
+    extra = [key for key in state if key not in own and not key.endswith(COUNT)]
     shapes = [
         f"{key} {tuple(state[key].shape)} for {tuple(own[key].shape)}"
         for key in own

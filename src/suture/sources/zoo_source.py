@@ -41,7 +41,7 @@ def load_zoo(request: Request) -> Body:
         raise SourceError(
             f"zoo:{source.name} has no weights" + (f" named {source.weights!r}" if source.weights else " of its own"),
             expected=f"zoo:{source.name}@PATH, zoo:{source.name}@none, or a trained one: {', '.join(BUNDLED)}",
-            instead=f"zoo:{nearest(source.name, BUNDLED)[0]}",
+            instead=f"zoo:{source.name}" if source.name in BUNDLED else f"zoo:{source.name}-a",
         )
     return _body(module)
 
