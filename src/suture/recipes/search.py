@@ -7,7 +7,7 @@ from typing import Any
 
 from suture.data.augment import AugmentedImages
 from suture.data.dataset import DataSet, Split
-from suture.evaluation import Scores, evaluate
+from suture.evaluation import Scores, evaluate, mcnemar
 from suture.hybrids import Hybrid, load, save
 from suture.recipes import report
 from suture.recipes.context import Context, check_outputs
@@ -169,6 +169,7 @@ class Search(Verb):
                 name: told(side.origin, numbers) | {"parameters": side.traced.parameters, "macs": side.traced.macs}
                 for name, side, numbers in zip("ab", (a, b), sides, strict=True)
             },
+            "against_better_parent": self._against(found, sides, data),
             "data": data.name,
             "n": found.n,
             "split": "test",
@@ -180,6 +181,19 @@ class Search(Verb):
         report.write_search(folder, result, grid, trials, self.context.recipe)
         numbers = scores(found.accuracy, found.cross_entropy)
         return Outcome(result, self.context.record("search", numbers, found.n, "test", data, hybrid.plan.key))
+
+    def _against(self, found: Scores, sides: tuple[Scores | None, ...], data: DataSet) -> dict[str, Any]:
+        """The winner beside the better parent, image by image."""
+        name, better = max(
+            ((name, side) for name, side in zip("ab", sides, strict=True) if side), key=lambda item: item[1].accuracy
+        )
+        paired = mcnemar(found, better, data.split("test").labels)
+        return {
+            "parent": name,
+            "only_hybrid_right": paired.only_first,
+            "only_parent_right": paired.only_second,
+            "p_value": paired.p_value,
+        }
 
     def _pair(self, pair: PairScore, trial: dict[str, Any] | None) -> dict[str, Any]:
         predictors = {

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+LEVEL = 0.05  # of McNemar's test, below which a difference is called more than chance
+
 
 def lines(result: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows every account of a search shows: both parents, cut in half, the best hybrid."""
@@ -14,16 +16,15 @@ def lines(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 def sentence(result: dict[str, Any]) -> str:
     """What came out, in one sentence, without more certainty than the test images give."""
-    best, parents = result["best"], result["parents"]
-    strongest = max(parents.values(), key=lambda parent: parent["accuracy"])
-    gap = best["accuracy"] - strongest["accuracy"]
-    images = round(abs(gap) * result["n"])
+    best, against = result["best"], result["against_better_parent"]
+    won, lost, p_value = (against[key] for key in ("only_hybrid_right", "only_parent_right", "p_value"))
+    parent = result["parents"][against["parent"]]["source"]
     head = f"The best of {len(result['pairs'])} hybrids gets {best['accuracy']:.1%} of {result['n']} test images right"
-    if images == 0:
-        return f"{head}, as many as its better parent, {strongest['source']}."
-    way = "more" if gap > 0 else "fewer"
-    doubt = " That is within what chance does." if images < 2 * (result["n"] * 0.25) ** 0.5 * 0.5 else ""
-    return f"{head}, {images} {way} than its better parent, {strongest['source']}.{doubt}"
+    if won == lost:
+        return f"{head}, as many as its better parent, {parent}."
+    way = "more" if won > lost else "fewer"
+    sure = "more than chance does" if p_value < LEVEL else "no more than chance does"
+    return f"{head}, {abs(won - lost)} {way} than its better parent, {parent}: {sure} (McNemar, p = {p_value:.2g})."
 
 
 def card(result: dict[str, Any], recipe: str) -> str:
@@ -31,7 +32,7 @@ def card(result: dict[str, Any], recipe: str) -> str:
     best = result["best"]
     rows = "\n".join(
         f"| {row['what']} | {row['name']} | {row['accuracy']:.1%} | {row['cross_entropy']:.3f} | "
-        f"{row['parameters']:,} | {row['macs']:,} |"
+        f"{row['parameters']:,} | {row['macs'] / 1e6:.1f} M |"
         for row in lines(result)
     )
     notes = "".join(f"- {note}\n" for note in result["notes"])

@@ -39,7 +39,7 @@ figcaption { opacity: .75; font-size: .9rem } pre { overflow-x: auto; padding: 1
 {% for row in rows %}<tr{% if row.what == "best hybrid" %} class="best"{% endif %}><td>{{ row.what }}</td>
 <td>{{ row.name }}</td><td class="n">{{ "%.1f %%"|format(100 * row.accuracy) }}</td>
 <td class="n">{{ "%.3f"|format(row.cross_entropy) }}</td><td class="n">{{ "{:,}".format(row.parameters) }}</td>
-<td class="n">{{ "{:,}".format(row.macs) }}</td></tr>
+<td class="n">{{ "%.1f M"|format(row.macs / 1e6) }}</td></tr>
 {% endfor %}</table></div>
 <p>{{ result.n }} test images of {{ result.data }}; choices were made on {{ result.n_val }} validation images;
 {{ "{:,.0f}".format(result.cost_fpe) }} FPE in all (one image through both parents is 1).
