@@ -9,6 +9,8 @@ from rich.text import Text
 from suture.cli import options
 from suture.cli.app import app
 
+BAR = 10
+
 
 @app.command(rich_help_panel="Look")
 def layers(
@@ -35,18 +37,18 @@ def table(result: dict[str, Any]) -> Table:
     drawn = Table(title=f"{result['network']}: {total}", title_justify="left")
     drawn.add_column("cut at", overflow="fold")
     drawn.add_column("layout")
-    for column in ("shape", "stride", "parameters before", "MACs before"):
+    for column in ("shape", "stride", "parameters\nbefore", "MACs\nbefore"):
         drawn.add_column(column, justify="right")
-    drawn.add_column("share of MACs before")
+    drawn.add_column("of all MACs", no_wrap=True)
     for cut in result["cuts"]:
         part = cut["macs_before"] / max(result["macs"], 1)
         drawn.add_row(
             Text(cut["name"]),
             cut["layout"],
             "×".join(map(str, cut["shape"])),
-            "–" if cut["stride"] is None else f"{cut['stride']:g}",
+            "–" if cut["stride"] is None else f"{cut['stride']:.3g}",
             f"{cut['params_before']:,}",
             f"{cut['macs_before'] / 1e6:.2f} M",
-            "█" * round(20 * part) + f" {part:.0%}",
+            f"{part:4.0%} " + "█" * round(BAR * part),
         )
     return drawn

@@ -131,9 +131,16 @@ class Traced:
             raise CutError(
                 f"the network cannot be cut at {name}: {place.reason}",
                 expected="a value that alone separates the input from the output",
-                instead=listed(nearest(name, self._spelled(legal=True))),
+                instead=f"a cut beside it: {listed(self._beside(place))}",
             )
         return place
+
+    def _beside(self, place: Place, count: int = 3) -> list[str]:
+        """The legal cuts that are computed closest to ``place``, in order."""
+        legal = [other for other in self._route.places if other.cut]
+        where = self._route.places.index(place)
+        legal.sort(key=lambda other: abs(self._route.places.index(other) - where))
+        return [other.name for other in sorted(legal[:count], key=self._route.places.index)]
 
     def _readable(self, name: str) -> Place:
         place = self._place(name)

@@ -9,6 +9,7 @@ from suture.recipes.search import Search
 from suture.recipes.stitch import Stitch
 from suture.recipes.text import resolved
 from suture.recipes.train import Train
+from suture.recipes.verb import Verb
 from suture.runs import check_run, open_run
 
 VERBS: dict[str, Any] = {"train": Train, "stitch": Stitch, "search": Search, "eval": Evaluate}
@@ -25,25 +26,29 @@ def execute(context: Context, path: Path, *, overwrite: bool = False) -> dict[st
     if finished is not None:
         context.watch.say(f"{path} is finished; this is its result")
         return finished
-    context.watch.say(f"on {context.device}, into {path}")
+    context.watch.say(f"on {context.device}")
     steps = context.recipe.steps
+    first = _prepared(context, steps[0])
     if len(steps) == 1:
-        return _execute(context, steps[0], path, text, overwrite)
-    first = VERBS[steps[0].verb].prepare(steps[0], context)
+        return _execute(first, path, text, overwrite)
     with open_run(path, text, overwrite=overwrite) as folder:
-        del first
         for number, step in enumerate(steps, 1):
-            alone = context.recipe.model_copy(update={"steps": (step,)})
-            inner = resolved(alone.as_data())
+            inner = resolved(context.recipe.model_copy(update={"steps": (step,)}).as_data())
             place = path / f"{number}-{step.verb}"
-            result = check_run(place, inner) or _execute(context, step, place, inner, overwrite=False)
+            result = check_run(place, inner) or _execute(
+                first if number == 1 else _prepared(context, step), place, inner
+            )
         folder.finish(result, {"steps": [step.verb for step in steps]})
     return result
 
 
-def _execute(context: Context, step: Any, path: Path, text: str, overwrite: bool) -> dict[str, Any]:
-    verb = VERBS[step.verb].prepare(step, context)
+def _prepared(context: Context, step: Any) -> Verb:
+    verb: Verb = VERBS[step.verb].prepare(step, context)
+    return verb
+
+
+def _execute(verb: Verb, path: Path, text: str, overwrite: bool = False) -> dict[str, Any]:
     with open_run(path, text, overwrite=overwrite) as folder:
         outcome = verb.run(folder)
         folder.finish(outcome.result, outcome.record.as_dict())
-    return dict(outcome.result)
+    return outcome.result
