@@ -11,7 +11,7 @@ demo: setup
 	$(RUN) suture demo
 
 test: setup
-	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 $(TESTS)
+	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadfile $(TESTS)
 
 check: setup
 	$(RUN) ruff check .

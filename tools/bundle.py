@@ -38,6 +38,7 @@ def main(run: Path, name: str, data: str) -> None:
         "seed": recipe.seed,
         "data": "CIFAR-10: training images 0 to 44,999, chosen nothing on the last 5,000",
         "data_sha256": load_data(data).digest(),
+        "data_file": "x_train, y_train, x_test, y_test as one npz, without class names",
         "weights_sha256": digest(state),
         "accuracy": scored.accuracy,
         "cross_entropy": scored.cross_entropy,
@@ -60,7 +61,15 @@ def command(step: Any, seed: int) -> str:
     stage = step.stage
     words = ["suture", "train", step.model, "--data", "cifar10", "--seed", seed, "--epochs", stage.epochs]
     words += ["--optimizer", stage.optimizer, "--lr", stage.lr, "--weight-decay", stage.weight_decay]
-    words += ["--schedule", stage.schedule, "--augment", ",".join(stage.augment), "--precision", stage.precision]
+    words += ["--momentum", stage.momentum, "--batch-size", stage.batch_size, "--schedule", stage.schedule]
+    words += [
+        "--label-smoothing",
+        stage.label_smoothing,
+        "--augment",
+        ",".join(stage.augment),
+        "--precision",
+        stage.precision,
+    ]
     return shlex.join(map(str, words))
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 import suture
 from small import write_npz
-from suture.errors import CutError, DataError, PlanError, RunError, UsageError
+from suture.errors import CutError, DataError, PlanError, RunError, SourceError, UsageError
 from suture.recipes.context import Context
 from suture.recipes.execute import execute
 from suture.runs import Watch
@@ -87,11 +87,11 @@ def test_a_search_leaves_pictures_a_card_and_a_page(searched):
         assert (out / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     page = (out / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 4
-    assert "http" not in page.replace("https://", "").replace("http-equiv", "")
+    assert "http" not in page
     assert "best hybrid" in (out / "README.md").read_text()
     record = json.loads((out / "record.json").read_text())
     assert record["split"] == "test"
-    assert record["versions"]["torch"] == torch.__version__.partition("+")[0] or record["versions"]["torch"]
+    assert record["versions"]["torch"] == torch.__version__.partition("+")[0]
     assert len((out / "metrics.jsonl").read_text().splitlines()) >= 4
 
 
@@ -123,7 +123,7 @@ def test_another_recipe_in_the_folder_is_refused(searched, data, sources):
 
 
 def test_a_killed_search_goes_on_and_ends_the_same(tmp_path, searched, data, sources):
-    """Killed again and again with SIGKILL, at whatever point it has come to."""
+    """Killed with SIGKILL twice: when the pairs are scored, and in the middle of training."""
     wanted, whole = searched
     out = tmp_path / "killed"
     program = (
@@ -184,7 +184,67 @@ def test_what_may_learn_learns_and_the_rest_stays(tmp_path, data, sources, moves
 def test_augmented_views_are_stored(tmp_path, data, sources):
     stage = Stage(epochs=2, augment=("flip", "crop"), views=3)
     step = StitchStep(a=sources[0], b=sources[1], at="relu4:relu4", stage=stage)
-    assert run(step, data, tmp_path / "s")["n"] == 60
+    assert run(step, data, tmp_path / "s")["views"] == 3
+    with pytest.raises(ValueError, match="add augment"):
+        Stage(views=3)
+
+
+def test_costs_are_those_of_what_ran(tmp_path, data, sources):
+    """Four views run the encoder on four times the images; moving all of it costs its backward passes too."""
+
+    def images(name: str, **fields) -> dict:
+        stage = Stage(**{"epochs": 2, "batch_size": 64} | fields)
+        step = SearchStep(a=sources[0], b=sources[1], top=1, fit_images=64, stage=stage)
+        run(step, data, tmp_path / name)
+        lines = [json.loads(line)["trial"] for line in (tmp_path / name / "ledger.jsonl").read_text().splitlines()]
+        return next(trial for trial in lines if "images" in trial)
+
+    plain, views, everything = (
+        images("plain"),
+        images("views", augment=("flip",), views=4),
+        images("all", moves=("all",)),
+    )
+    assert plain["cached"]
+    assert not everything["cached"]
+    assert plain["images"] == {"fit": 64, "encoder": 180 + 20 + 20, "tail": 2 * (3 * 180 + 20) + 20}
+    assert views["images"]["encoder"] == 4 * 180 + 20 + 20
+    assert everything["images"]["encoder"] == everything["images"]["tail"] == plain["images"]["tail"]
+
+
+def test_a_kind_without_a_fit_and_a_start_that_does_not_join_everywhere(tmp_path, data, sources):
+    step = SearchStep(a=sources[0], b=sources[1], top=1, init="eye", stage=Stage(epochs=0))
+    pairs = run(step, data, tmp_path / "eye")["pairs"]
+    assert 8 <= len(pairs) < 64
+    with pytest.raises(PlanError, match="nothing in the adapter can learn"):
+        run(StitchStep(a=sources[0], b=sources[1], at="relu4:relu4", adapter="identity"), data, tmp_path / "identity")
+    assert not (tmp_path / "identity").exists()
+    same = StitchStep(a=sources[0], b=sources[0], at="relu4:relu4", adapter="identity", stage=Stage(epochs=0))
+    assert run(same, data, tmp_path / "same")["agreement"] == {"a": 1.0, "b": 1.0}
+
+
+def test_random_parents_are_found_again_by_their_seed(tmp_path, data):
+    step = StitchStep(a="zoo:tiny10@none", b="zoo:resnet20@none", at="relu4:layer2.0", stage=Stage(epochs=0))
+    result = execute(Context(Recipe(data=data, seed=5, steps=(step,))), tmp_path / "s")
+    again = suture.evaluate(suture.load(f"run:{tmp_path / 's'}"), data)
+    assert again.accuracy == result["accuracy"]["after"]
+
+
+def test_a_network_for_another_size_is_told_to_say_so(tmp_path, folder, data):
+    nets = folder / "sized.py"
+    nets.write_text(
+        "from torch import nn\n"
+        "def large():\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 10))\n"
+        "def pair():\n"
+        "    class Two(nn.Module):\n"
+        "        def forward(self, x):\n"
+        "            return x, x\n"
+        "    return Two()\n"
+    )
+    for name, told in (("large", "cannot take images of 32x32"), ("pair", "answers with a tuple")):
+        with pytest.raises(SourceError, match=told):
+            run(EvalStep(model=f"python:{nets}:{name}"), data, tmp_path / "e", trust_code=True)
+    assert run(EvalStep(model=f"python:{nets}:large?size=64"), data, tmp_path / "e", trust_code=True)["n"] == 60
 
 
 def test_classes_that_differ(tmp_path, folder, data, sources):

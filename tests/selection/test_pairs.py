@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from small import sample_split
 from suture.adapters import AdapterSpec
@@ -42,17 +43,32 @@ def test_a_pair_scores_as_its_hybrid_does(sides, splits, grid):
         assert pair.params == sum(p.numel() for p in hybrid.parameters())
 
 
+def test_a_pair_costs_what_its_hybrid_costs(sides, grid):
+    for pair in grid.pairs[::9]:
+        hybrid = stitch(*sides, (pair.a, pair.b)).eval()
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            hybrid(torch.zeros(1, 3, 32, 32))
+        assert pair.macs == counter.get_total_flops() // 2
+
+
 def test_costs_are_counted(sides, splits, grid):
-    """The fit pass is one FPE an image; scoring runs each part of each pair once, less than a whole FPE each."""
-    assert len(splits[0]) < grid.cost_fpe < len(splits[0]) + len(splits[1]) * len(grid.pairs)
+    """One FPE an image for the fit; an encoder runs once for all its pairs, the rest once a pair."""
     whole = sides[0].traced.macs + sides[1].traced.macs
-    assert all(0 < pair.macs < 1.2 * whole for pair in grid.pairs)
+    encoders = {pair.a: sides[0].traced.find(pair.a).macs_before for pair in grid.pairs}
+    tails = sum(pair.macs - encoders[pair.a] for pair in grid.pairs)
+    scoring = len(splits[1]) * (sum(encoders.values()) + tails) / whole
+    assert grid.cost_fpe == pytest.approx(len(splits[0]) + scoring)
 
 
-def test_the_parents_are_left_as_they_were(sides):
-    for side in sides:
-        assert not any(module._forward_hooks for module in side.network.modules())
-        assert not side.network.training
+def test_the_parents_are_left_as_they_were(sides, splits):
+    side = parent(sides[0].network.train())
+    side.network.body.bn3.eval()
+    before = {name: tensor.clone() for name, tensor in side.network.state_dict().items()}
+    score_pairs(side, side, AdapterSpec(), splits[0].first(8), splits[1].first(4))
+    stitch(side, side, ("relu3", "relu5"), images=splits[0].images.batch(range(8)).float() / 255)
+    assert [name for name, module in side.network.body.named_modules() if not module.training] == ["bn3"]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in side.network.state_dict().items())
+    side.network.eval()
 
 
 def test_a_start_without_a_fit_has_no_residual(sides, splits):

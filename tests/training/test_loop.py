@@ -91,6 +91,14 @@ def test_precisions_may_follow_each_other(split):
     assert all(p.dtype == torch.float32 for p in network.parameters())
 
 
+def test_the_callers_random_state_is_left_alone(split):
+    network = load(SOURCE)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    train(network, Moving([network]), stage(epochs=1), ImageExamples(split))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_no_epochs_change_nothing(split):
     network = load(SOURCE)
     before = copy.deepcopy(network.state_dict())

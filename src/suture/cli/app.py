@@ -35,7 +35,7 @@ def build(kind: type[Model], **fields: Any) -> Model:
     except ValidationError as error:
         told = [
             f"{'.'.join(map(str, found['loc'])) or 'options'}: {found['msg'].removeprefix('Value error, ')} "
-            f"(given {found['input']!r})"
+            + ("" if isinstance(found["input"], dict) else f"(given {found['input']!r})")
             for found in error.errors()
         ]
         raise RecipeError(
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            errors.print("suture: interrupted; the same command goes on where it stopped", highlight=False)
+            errors.print("suture: interrupted", highlight=False)
         raise
     except Exception as error:
         if debug:

@@ -27,5 +27,5 @@ def demo(**given: Any) -> None:
     """
     told = take(options.outputs, given)
     path = options.carry_out(options.recipe(SearchStep(a=A, b=B), {}), "demo", search_table, told)
-    if not told["json"]:
+    if not (told["json"] or told["print_config"]):
         options.watch(told["quiet"]).say(f"Open {path / 'report.html'} to see where it was cut, and why")

@@ -64,12 +64,18 @@ def carry_out(recipe: Recipe, default: str, table: Table, given: dict[str, Any])
     from suture.recipes.execute import execute
     from suture.recipes.text import resolved
 
-    path = run_folder(default, given["name"], given["out"])
+    name = build(Recipe, name=given["name"], steps=recipe.steps).name
+    path = run_folder(default, name, given["out"])
     if given["print_config"]:
         sys.stdout.write(resolved(recipe.as_data()))
         return path
     told = watch(given["quiet"] or given["json"])
-    result = execute(Context(recipe, told, given["trust_code"]), path, overwrite=given["overwrite"])
+    try:
+        result = execute(Context(recipe, told, given["trust_code"]), path, overwrite=given["overwrite"])
+    except KeyboardInterrupt:
+        if (path / "recipe.yaml").exists():
+            told.say(f"suture run {path / 'recipe.yaml'} --out {path} goes on where this stopped")
+        raise
     show(result, table, given["json"])
     told.say(f"Everything is in {path}")
     return path

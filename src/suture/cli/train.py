@@ -19,7 +19,7 @@ def train(
 ) -> None:
     """Train one network, from random weights (zoo:tiny10, NAME@none) or from trained ones.
 
-    Validation is the last tenth of the training images; the test images are scored once, at the end.
+    Validation is a tenth of the training images; the test images are scored once, at the end.
 
     Examples:
 

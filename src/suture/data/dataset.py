@@ -29,6 +29,10 @@ class Split:
         """The first ``count`` images in file order; all of them for None."""
         return self if count is None or count >= len(self) else self.select(range(count))
 
+    def spread(self, count: int) -> "Split":
+        """``count`` images evenly spaced over the file order, so that sorted files still show every class."""
+        return self if count >= len(self) else self.select([i * len(self) // count for i in range(count)])
+
     def select(self, indices: Sequence[int]) -> "Split":
         return Split(self.images.select(indices), self.labels[torch.as_tensor(indices, dtype=torch.long)])
 
@@ -62,7 +66,7 @@ class DataSet:
             raise DataError(
                 f"{self.name} has no {name} split",
                 expected=f"a split it has: {', '.join(have)}",
-                instead=f"--split {have[-1]}, or data that come with a {name} folder or array",
+                instead=f"data that come with a {name} folder or array (for stitch and eval also --split {have[-1]})",
             )
         return chosen
 

@@ -43,8 +43,14 @@ def score(logits: Tensor, labels: Tensor) -> Scores:
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], device: Any = "cpu") -> tuple[Tensor, Tensor]:
-    """Logits (n, classes) and labels (n,) of all batches, in order, on the CPU. The model's mode is put back."""
+def predict(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], device: Any = None) -> tuple[Tensor, Tensor]:
+    """Logits (n, classes) and labels (n,) of all batches, in order, on the CPU.
+
+    The model is moved to ``device`` and stays there; None asks it where it is. Its mode is put back.
+    """
+    if device is None:
+        device = next((parameter.device for parameter in model.parameters()), "cpu")
+    model.to(device)
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -56,7 +62,7 @@ def predict(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], device: 
     return logits, labels
 
 
-def evaluate(model: nn.Module, split: Split, *, device: Any = "cpu", batch_size: int = BATCH) -> Scores:
+def evaluate(model: nn.Module, split: Split, *, device: Any = None, batch_size: int = BATCH) -> Scores:
     """Scores of a classifier on every image of a split.
 
     Raises DataError where the labels name classes that the classifier does not have.

@@ -2,5 +2,6 @@
 
 from suture.graph.network import Network
 from suture.graph.traced import Traced, trace
+from suture.graph.untouched import untouched
 
-__all__ = ["Network", "Traced", "trace"]
+__all__ = ["Network", "Traced", "trace", "untouched"]

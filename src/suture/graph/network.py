@@ -12,9 +12,10 @@ BODY = "body."
 class Network(nn.Module):
     """Takes RGB images (N, 3, H, W) in [0, 1], gives logits (N, classes).
 
-    ``input_size`` is the side of the square images the body sees, ``classes`` are the class names where they are
-    known, ``origin`` the source string without any folder, ``licence`` that of the weights. Parameter names are the
-    body's own: ``state_dict`` neither shows nor wants the ``body.`` prefix.
+    ``input_size`` is the side of the square images the body sees, ``decode_size`` the shortest side of an image file
+    that need not be enlarged, ``classes`` are the class names where they are known, ``origin`` is the source string
+    without any folder, ``licence`` that of the weights. Parameter names are the body's own: ``state_dict`` neither
+    shows nor wants the ``body.`` prefix.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class Network(nn.Module):
         classes: tuple[str, ...] | None = None,
         origin: str = "",
         licence: str = "unknown",
+        decode_size: int | None = None,
     ) -> None:
         super().__init__()
         self.preprocess = preprocess
@@ -34,13 +36,9 @@ class Network(nn.Module):
         self.classes = classes
         self.origin = origin
         self.licence = licence
+        self.decode_size = decode_size or preprocess.resize or input_size
         self.register_state_dict_post_hook(_strip_body)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_prepend_body)  # type: ignore[no-untyped-call]
-
-    @property
-    def decode_size(self) -> int:
-        """The shortest side of an image file that preprocessing does not have to enlarge."""
-        return self.preprocess.resize or self.input_size
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.body(self.preprocess(images))

@@ -26,6 +26,7 @@ class Hybrid(nn.Module):
         self.plan = plan
         self.frozen: frozenset[str] = frozenset()
         self.input_size: int | None = None
+        self.decode_size: int | None = None
         self.classes: tuple[str, ...] | None = None
 
     def forward(self, images: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 """A network that gives a part to a hybrid: traced once, cut as often as wanted."""
 
-import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -37,20 +36,14 @@ class Parent:
     def part(self, cut: Cut) -> Part:
         return Part(self.origin, self.digest, cut.name)
 
+    @property
+    def cuts(self) -> tuple[Cut, ...]:
+        """The block cuts; all legal cuts of a network that has no blocks."""
+        return self.traced.cuts() or self.traced.cuts(fine=True)
+
     def middle(self) -> Cut:
         """The middle block cut, by count: where *cut in half* cuts."""
-        cuts = self.traced.cuts()
-        return cuts[len(cuts) // 2]
-
-    def encoder(self, cut: Cut, *, own: bool = False) -> nn.Module:
-        """All before the cut; with ``own`` a copy, so that training it leaves the network alone."""
-        half = self.traced.split(cut.name)[0]
-        return copy.deepcopy(half) if own else half
-
-    def decoder(self, cut: Cut, *, own: bool = False) -> nn.Module:
-        """All after the cut; with ``own`` a copy."""
-        half = self.traced.split(cut.name)[1]
-        return copy.deepcopy(half) if own else half
+        return self.cuts[len(self.cuts) // 2]
 
 
 def parent(network: str | nn.Module | Parent, example: Tensor | None = None, **options: Any) -> Parent:

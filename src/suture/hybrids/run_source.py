@@ -34,7 +34,10 @@ def load_run(request: Request) -> Network:
                 expected="a hybrid that was made from source strings",
                 instead="suture.load_hybrid(folder, a, b) with both parents",
             )
-        a, b = (Parent(load(text, trust_code=request.trust_code, blank=told["full"])) for text in told["sources"])
+        a, b = (
+            Parent(load(text, trust_code=request.trust_code, blank=told["full"], seed=told["seed"]))
+            for text in told["sources"]
+        )
         return store.as_network(store.load(folder, (a, b)), request.source.origin)
     names = [path.parent.name for path in folder.parent.glob("*/result.json")]
     raise SourceError(

@@ -1,5 +1,6 @@
 """Two networks and two layers in, one network out."""
 
+import copy
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from suture.adapters import Adapter, AdapterSpec, FitReport, build, fit
 from suture.errors import PlanError
+from suture.graph import untouched
 from suture.hybrids.heads import new_head
 from suture.hybrids.hybrid import Hybrid
 from suture.hybrids.parent import Parent, parent
@@ -64,18 +66,18 @@ def join(
     cuts: tuple[Cut, Cut],
     adapter: Adapter,
     *,
-    own: bool = True,
     classes: int | None = None,
     seed: int = 0,
 ) -> Hybrid:
-    """The hybrid of two parents and an adapter that is ready. ``own=False`` shares the parents' parameters."""
+    """The hybrid of two parents and an adapter that is ready; it owns copies of the halves, frozen, in eval mode."""
     plan = stitch_plan(a.part(cuts[0]), b.part(cuts[1]), adapter.spec, classes)
-    hybrid = Hybrid(a.encoder(cuts[0], own=own), adapter, b.decoder(cuts[1], own=own), plan)
+    encoder, decoder = a.traced.split(cuts[0].name)[0], b.traced.split(cuts[1].name)[1]
+    hybrid = Hybrid(copy.deepcopy(encoder), adapter, copy.deepcopy(decoder), plan)
     hybrid.input_size = getattr(a.network, "input_size", None)
+    sizes = [getattr(side.network, "decode_size", None) for side in (a, b)]
+    hybrid.decode_size = max((size for size in sizes if size), default=None)
     hybrid.classes = getattr(b.network, "classes", None) if classes is None else None
-    if own:
-        hybrid.freeze("encoder", "decoder")
-    hybrid.eval()
+    hybrid.freeze("encoder", "decoder").eval()
     if classes is not None:
         new_head(hybrid.decoder, classes, seed)
     return hybrid
@@ -88,15 +90,21 @@ def fit_adapter(
     b: Parent,
     cuts: tuple[Cut, Cut],
     batches: Iterable[Tensor],
-    device: Any = "cpu",
+    device: Any = None,
 ) -> FitReport:
-    """Fit an adapter in closed form to what both networks make of the same images, in one pass."""
-    taps = [side.traced.tap([cut.name]).to(device).eval() for side, cut in zip((a, b), cuts, strict=True)]
+    """Fit an adapter in closed form to what both networks make of the same images in eval mode, in one pass.
 
-    def activations() -> Iterable[tuple[Tensor, Tensor]]:
-        for images in batches:
-            images = images.to(device)
-            x, y = (tap(images)[cut.name] for tap, cut in zip(taps, cuts, strict=True))
-            yield x, y
+    The networks are moved to ``device`` first (None leaves them); nothing else about them changes.
+    """
+    for side in (a, b):
+        side.network.to(device)
+    with untouched(a.network, False), untouched(b.network, False):
+        taps = [side.traced.tap([cut.name]) for side, cut in zip((a, b), cuts, strict=True)]
 
-    return fit(adapter, activations())
+        def activations() -> Iterable[tuple[Tensor, Tensor]]:
+            for images in batches:
+                images = images.to(device)
+                x, y = (tap(images)[cut.name] for tap, cut in zip(taps, cuts, strict=True))
+                yield x, y
+
+        return fit(adapter, activations())

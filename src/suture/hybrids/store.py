@@ -21,11 +21,15 @@ from suture.spec.plan import Plan
 WEIGHTS, DESCRIPTION = "weights.safetensors", "hybrid.json"
 
 
-def save(hybrid: Hybrid, folder: Path, sources: tuple[str, str] | None = None, *, full: bool = False) -> None:
+def save(
+    hybrid: Hybrid, folder: str | Path, sources: tuple[str, str] | None = None, *, full: bool = False, seed: int = 0
+) -> None:
     """Write ``hybrid.json`` and ``weights.safetensors`` (the parts that are not frozen; with ``full`` all).
 
-    ``sources`` are the strings the parents were loaded from; without them ``load`` must be given the parents.
+    ``sources`` are the strings the parents were loaded from, ``seed`` what drew random ones; without them ``load``
+    must be given the parents.
     """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     kept = {
         name: tensor.detach().cpu().contiguous()
@@ -39,6 +43,7 @@ def save(hybrid: Hybrid, folder: Path, sources: tuple[str, str] | None = None, *
         {
             "plan": hybrid.plan.as_dict(),
             "sources": sources,
+            "seed": seed,
             "full": full,
             "frozen": sorted(hybrid.frozen),
             "classes": hybrid.classes,
@@ -99,4 +104,4 @@ def as_network(hybrid: Hybrid, origin: str) -> Network:
     """A hybrid as a network that can itself be evaluated, cut and stitched."""
     raw = Preprocess((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     size = hybrid.input_size or 224
-    return Network(hybrid, raw, input_size=size, classes=hybrid.classes, origin=origin)
+    return Network(hybrid, raw, input_size=size, classes=hybrid.classes, origin=origin, decode_size=hybrid.decode_size)

@@ -25,17 +25,17 @@ class Evaluate(Verb):
     def prepare(cls, step: EvalStep, context: Context) -> "Evaluate":
         network = context.network(step.model)
         data = context.data(network)
-        if step.split == "val" or (step.split == "train" and data.val is not None):
+        if step.split == "val":
             data = data.with_validation(context.seed)
         data.split(step.split)
-        check_outputs(network.origin, outputs(network), data)
+        check_outputs(network.origin, outputs(network, data), data)
         return cls(step, context, network, data)
 
     def run(self, folder: RunFolder | None = None) -> Outcome:
         """Needs no folder: there is nothing to go on from."""
         del folder
         split, device = self.step.split, self.context.device
-        found = evaluate(self.network.to(device), self.data.split(split), device=device)
+        found = evaluate(self.network, self.data.split(split), device=device)
         result: dict[str, Any] = {
             "network": self.network.origin,
             "data": self.data.name,

@@ -9,7 +9,7 @@ from suture.recipes.search import Search
 from suture.recipes.stitch import Stitch
 from suture.recipes.text import resolved
 from suture.recipes.train import Train
-from suture.recipes.verb import Verb
+from suture.recipes.verb import STATE, Verb
 from suture.runs import check_run, open_run
 
 VERBS: dict[str, Any] = {"train": Train, "stitch": Stitch, "search": Search, "eval": Evaluate}
@@ -51,4 +51,5 @@ def _execute(verb: Verb, path: Path, text: str, overwrite: bool = False) -> dict
     with open_run(path, text, overwrite=overwrite) as folder:
         outcome = verb.run(folder)
         folder.finish(outcome.result, outcome.record.as_dict())
+        (path / STATE).unlink(missing_ok=True)
     return outcome.result

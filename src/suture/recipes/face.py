@@ -56,18 +56,22 @@ def evaluate(network: str | nn.Module, data: str = "sample", *, split: SplitName
     return evaluate_split(module, found.split(split))
 
 
-def search(a: str, b: str, *, data: str = "sample", seed: int = 0, out: str | Path, **fields: Any) -> dict[str, Any]:
+def search(
+    a: str, b: str, *, data: str = "sample", seed: int = 0, out: str | Path, trust_code: bool = False, **fields: Any
+) -> dict[str, Any]:
     """``suture search`` from Python: writes the run folder ``out`` and returns what ``--json`` prints.
 
     ``fields`` are those of SearchStep: top, fit_images, score_images, init, stage, ...
     """
-    return _run(SearchStep(a=a, b=b, **fields), data, seed, out)
+    return _run(SearchStep(a=a, b=b, **fields), data, seed, out, trust_code)
 
 
-def train(model: str, *, data: str = "sample", seed: int = 0, out: str | Path, **fields: Any) -> dict[str, Any]:
+def train(
+    model: str, *, data: str = "sample", seed: int = 0, out: str | Path, trust_code: bool = False, **fields: Any
+) -> dict[str, Any]:
     """``suture train`` from Python: writes the run folder ``out``; ``load("run:OUT")`` is the trained network."""
-    return _run(TrainStep(model=model, **fields), data, seed, out)
+    return _run(TrainStep(model=model, **fields), data, seed, out, trust_code)
 
 
-def _run(step: Step, data: str, seed: int, out: str | Path) -> dict[str, Any]:
-    return execute(Context(Recipe(data=data, seed=seed, steps=(step,))), Path(out))
+def _run(step: Step, data: str, seed: int, out: str | Path, trust_code: bool) -> dict[str, Any]:
+    return execute(Context(Recipe(data=data, seed=seed, steps=(step,)), trust_code=trust_code), Path(out))

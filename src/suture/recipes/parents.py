@@ -35,7 +35,8 @@ class Parents:
 
 def load_parents(step: Joined, context: Context) -> Parents:
     a, b = context.network(step.a), context.network(step.b)
-    return Parents(parent(a), parent(b), context.data(a, b), (outputs(a), outputs(b)))
+    data = context.data(a, b)
+    return Parents(parent(a), parent(b), data, (outputs(a, data), outputs(b, data)))
 
 
 def head_wanted(parents: Parents, asked: bool, context: Context) -> int | None:

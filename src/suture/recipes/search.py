@@ -3,18 +3,20 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
+from suture.adapters import build
 from suture.data.augment import AugmentedImages
 from suture.data.dataset import DataSet, Split
 from suture.evaluation import Scores, evaluate, mcnemar
-from suture.hybrids import Hybrid, load, save
+from suture.hybrids import Hybrid, join, load, save
 from suture.recipes import report
 from suture.recipes.context import Context, check_outputs
 from suture.recipes.parents import Parents, load_parents
 from suture.recipes.stitch import adapter_spec, fitted, told
-from suture.recipes.tail import Progress, train_hybrid
-from suture.recipes.verb import Outcome, Verb
+from suture.recipes.tail import Effort, Progress, check_learns, train_hybrid
+from suture.recipes.verb import STATE, Outcome, Verb
 from suture.runs import RunFolder
 from suture.selection import Grid, PairScore, score_pairs
 from suture.spec.cut import Cut
@@ -22,6 +24,7 @@ from suture.spec.names import BUNDLED
 from suture.spec.plan import stitch_plan
 from suture.spec.recipe import SearchStep
 from suture.spec.record import scores
+from suture.spec.source import parse_source
 
 GRID = "grid"
 
@@ -37,15 +40,15 @@ class Search(Verb):
         parents = load_parents(step, context)
         for side, count in zip((parents.a, parents.b), parents.outputs, strict=True):
             check_outputs(side.origin, count, parents.data)
-            side.traced.cuts()
         parents.data.split("test")
-        adapter_spec(step)
-        return cls(step, context, parents)
+        half = parents.a.middle(), parents.b.middle()
+        check_learns(join(parents.a, parents.b, half, build(adapter_spec(step), *half)), step.stage)
+        data = parents.data.with_validation(context.seed)
+        return cls(step, context, replace(parents, data=data))
 
     def run(self, folder: RunFolder) -> Outcome:
-        whole = self.parents.data
-        data = self._choosing_on(whole.with_validation(self.context.seed))
-        grid = self._grid(folder, data, whole.digest())
+        data = self._choosing_on(self.parents.data)
+        grid = self._grid(folder, data)
         chosen = grid.best(self.step.top)
         half = self._half(grid)
         trials = {(pair.a, pair.b): self._trial(folder, pair, data, number) for number, pair in enumerate(chosen, 1)}
@@ -65,20 +68,20 @@ class Search(Verb):
         changed = AugmentedImages(held.images, ("flip", "crop"), self.context.seed)
         return replace(data, val=Split(changed, held.labels))
 
-    def _grid(self, folder: RunFolder, data: DataSet, digest: str) -> Grid:
+    def _grid(self, folder: RunFolder, data: DataSet) -> Grid:
         """Scores of all pairs; computed once a run folder."""
-        key = self._key(GRID, digest)
+        key = self._key(GRID)
         kept = folder.ledger.get(key)
         if kept is None:
             a, b = self.parents.a, self.parents.b
-            total = len(a.traced.cuts()) * len(b.traced.cuts())
+            total = len(a.cuts) * len(b.cuts)
             with self.context.watch.task(f"scoring {total} pairs of cuts", total) as advance:
                 grid = score_pairs(
                     a,
                     b,
                     adapter_spec(self.step),
                     data.train.first(self.step.fit_images),
-                    data.split("val").first(self.step.score_images),
+                    data.split("val").spread(self.step.score_images),
                     seed=self.context.seed,
                     device=self.context.device,
                     tell=lambda label, done: advance(label if done % 10 == 0 else "", done),
@@ -87,6 +90,10 @@ class Search(Verb):
             folder.ledger.add(key, kept)
         pairs = tuple(PairScore(**pair) for pair in kept["pairs"])
         return Grid(tuple(kept["a"]), tuple(kept["b"]), pairs, kept["cost_fpe"])
+
+    @cached_property
+    def data_digest(self) -> str:
+        return self.parents.data.digest()
 
     def _half(self, grid: Grid) -> PairScore:
         """Cut in half: the middle block cut of each, by count."""
@@ -101,7 +108,7 @@ class Search(Verb):
         step, context = self.step, self.context
         x, y = cuts = self._cuts(pair)
         plan = stitch_plan(self.parents.a.part(x), self.parents.b.part(y), adapter_spec(step))
-        key = self._key(plan.key, self.parents.data.digest())
+        key = self._key(plan.key)
         kept = folder.ledger.get(key)
         if kept is not None:
             return kept
@@ -109,22 +116,33 @@ class Search(Verb):
         hybrid, residual = fitted(step, self.parents, cuts, context, None, data.train.first(step.fit_images))
         (folder.path / place).mkdir(parents=True, exist_ok=True)
         name = f"{pair.a}:{pair.b}"
-        history: list[dict[str, Any]] = []
+        held = data.split("val")
+        effort = Effort([], 0, 0, cached=False)
         if step.stage.epochs:
             with context.watch.task(f"training hybrid {number}, {name}", step.stage.epochs) as advance:
-                progress = Progress(folder, advance, f"{place}/state", {"pair": name})
-                history = train_hybrid(hybrid, step.stage, data, context, progress)
-        found = evaluate(hybrid.to(context.device), data.split("val"), device=context.device)
+                progress = Progress(folder, advance, f"{place}/{STATE}", {"pair": name})
+                effort = train_hybrid(hybrid, step.stage, data, context, progress)
+        found = evaluate(hybrid, held, device=context.device)
         hybrid.cpu().classes = data.classes
-        save(hybrid, folder.path / place, (step.a, step.b))
-        (folder.path / place / "state.safetensors").unlink(missing_ok=True)
-        trial = {"place": place, "pair": name, "residual": residual, "history": history, **found.numbers()}
+        save(hybrid, folder.path / place, (step.a, step.b), seed=context.seed)
+        fitted_on = 0 if residual is None else min(step.fit_images, len(data.train))
+        trial = {
+            "plan": plan.key,
+            "place": place,
+            "pair": name,
+            "residual": residual,
+            "history": effort.history,
+            "cached": effort.cached,
+            "images": {"fit": fitted_on, "encoder": effort.encoder + len(held), "tail": effort.tail + len(held)},
+            **found.numbers(),
+        }
         folder.ledger.add(key, trial)
+        (folder.path / place / STATE).unlink(missing_ok=True)
         return trial
 
-    def _key(self, what: str, digest: str) -> str:
-        """A trial is the same trial if step, seed, data and weights are."""
-        told = [what, self.step.model_dump(mode="json"), self.context.seed, digest]
+    def _key(self, what: str) -> str:
+        """A trial is the same trial if plan, step, seed, data and weights are."""
+        told = [what, self.step.model_dump(mode="json"), self.context.seed, self.data_digest]
         told += [self.parents.a.digest, self.parents.b.digest]
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
@@ -139,12 +157,12 @@ class Search(Verb):
     ) -> Outcome:
         """Only now the test images: for the winner, the baseline and the parents."""
         a, b = self.parents.a, self.parents.b
-        sides = Parents(a, b, data, self.parents.outputs).scored("test", self.context.device)
+        sides = self.parents.scored("test", self.context.device)
 
         def final(pair: PairScore) -> tuple[dict[str, Any], Hybrid, Scores]:
             trial = trials[pair.a, pair.b]
             hybrid = load(folder.path / trial["place"], (a, b))
-            found = evaluate(hybrid.to(self.context.device), data.split("test"), device=self.context.device)
+            found = evaluate(hybrid, data.split("test"), device=self.context.device)
             numbers = {
                 "a": pair.a,
                 "b": pair.b,
@@ -159,7 +177,7 @@ class Search(Verb):
 
         winner, hybrid, found = final(best)
         baseline, _, _ = final(half)
-        save(hybrid, folder.path, (self.step.a, self.step.b))
+        save(hybrid, folder.path, (self.step.a, self.step.b), seed=self.context.seed)
         result = {
             "run": folder.path.name,
             "pairs": [self._pair(pair, trials.get((pair.a, pair.b))) for pair in grid.pairs],
@@ -175,7 +193,7 @@ class Search(Verb):
             "split": "test",
             "n_val": len(data.split("val")),
             "val_augmented": bool(self._notes()),
-            "cost_fpe": self._cost(grid, trials, data),
+            "cost_fpe": self._cost(grid, trials, (best, half), found.n),
             "notes": self._notes(),
         }
         report.write_search(folder, result, grid, trials, self.context.recipe)
@@ -206,27 +224,31 @@ class Search(Verb):
         known = {"accuracy": trial["accuracy"]} if trial else {}
         return {"a": pair.a, "b": pair.b, "score": pair.accuracy, "predictors": predictors} | known
 
-    def _cost(self, grid: Grid, trials: dict[tuple[str, str], dict[str, Any]], data: DataSet) -> float:
-        """In FPE: the grid, then per trial its fit, the cached encoder, and tails forward and backward (3 forwards)."""
-        whole = self.parents.a.traced.macs + self.parents.b.traced.macs
+    def _cost(
+        self, grid: Grid, trials: dict[tuple[str, str], dict[str, Any]], tested: tuple[PairScore, ...], n: int
+    ) -> float:
+        """In FPE: the grid, what each trial ran, and the ``n`` test images through hybrids and parents."""
+        a, b = self.parents.a.traced, self.parents.b.traced
+        whole = a.macs + b.macs
         macs = {(pair.a, pair.b): pair.macs for pair in grid.pairs}
-        fit = min(self.step.fit_images, len(data.train)) if self.step.init == "least-squares" else 0
-        cost = grid.cost_fpe
-        for names, trial in trials.items():
-            encoder = self.parents.a.traced.find(names[0]).macs_before
-            tail = macs[names] - encoder
-            epochs = len(trial["history"])
-            held = len(data.split("val"))
-            cost += fit + ((len(data.train) + held) * encoder + epochs * (3 * len(data.train) + held) * tail) / whole
+        cost = grid.cost_fpe + n * (1 + sum(pair.macs for pair in tested) / whole)
+        for (x, y), trial in trials.items():
+            encoder, images = a.find(x).macs_before, trial["images"]
+            tail = macs[x, y] - encoder
+            fit = images["fit"] * (encoder + b.find(y).macs_before)
+            cost += (fit + images["encoder"] * encoder + images["tail"] * tail) / whole
         return round(cost, 1)
 
     def _notes(self) -> list[str]:
         """Who may have seen the validation images in training, so that their accuracy flatters."""
         notes = []
-        for text in (self.step.a, self.step.b):
-            name = text.partition("@")[0]
-            if name.removeprefix("zoo:") not in BUNDLED:
-                notes.append(f"{name} was trained elsewhere and may have seen the validation images")
+        for text, side in ((self.step.a, self.parents.a), (self.step.b, self.parents.b)):
+            source = parse_source(text)
+            ours = source.kind == "zoo" and source.name in BUNDLED and source.weights is None
+            if source.random:
+                continue
+            if not ours:
+                notes.append(f"{side.origin} was trained elsewhere and may have seen the validation images")
             elif self.parents.data.name == "sample":
-                notes.append(f"{name} was trained on the validation images of the sample")
+                notes.append(f"{side.origin} was trained on the validation images of the sample")
         return list(dict.fromkeys(notes))

@@ -1,16 +1,17 @@
 """``stitch``: two networks joined at one place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from suture.adapters import AdapterSpec, build
+from suture.data.dataset import Split
 from suture.errors import PlanError
 from suture.evaluation import Scores, evaluate
-from suture.hybrids import Hybrid, fit_adapter, head, join, save
+from suture.hybrids import Hybrid, fit_adapter, join, save
 from suture.recipes.context import Context
 from suture.recipes.parents import Parents, head_wanted, load_parents
-from suture.recipes.tail import Progress, train_hybrid
-from suture.recipes.verb import Outcome, Verb
+from suture.recipes.tail import Progress, check_learns, train_hybrid
+from suture.recipes.verb import STATE, Outcome, Verb
 from suture.reporting import curves
 from suture.runs import RunFolder
 from suture.spec.cut import Cut
@@ -32,33 +33,33 @@ class Stitch(Verb):
         x, y = step.at.split(":") if step.at else (None, None)
         a, b = parents.a, parents.b
         cuts = (a.traced.find(x) if x else a.middle(), b.traced.find(y) if y else b.middle())
-        build(adapter_spec(step), *cuts)
-        if step.split == "test":
-            parents.data.split("test")
+        data = parents.data
+        if step.stage.epochs or step.split == "val":
+            data = data.with_validation(context.seed)
+        data.split(step.split)
         wanted = head_wanted(parents, step.new_head, context)
         if wanted is not None:
-            _check_head(step, b.decoder(cuts[1]))
-        return cls(step, context, parents, cuts, wanted)
+            _check_head(step)
+        adapter = build(adapter_spec(step), *cuts, seed=context.seed)
+        check_learns(join(a, b, cuts, adapter, classes=wanted), step.stage)
+        return cls(step, context, replace(parents, data=data), cuts, wanted)
 
     def run(self, folder: RunFolder) -> Outcome:
         step, context, parents = self.step, self.context, self.parents
         data = parents.data
-        if step.stage.epochs or step.split == "val":
-            data = data.with_validation(context.seed)
         hybrid, residual = fitted(step, parents, self.cuts, context, self.new_head, data.train.first(step.fit_images))
         split = data.split(step.split)
-        before = evaluate(hybrid.to(context.device), split, device=context.device)
+        before = evaluate(hybrid, split, device=context.device)
         if step.stage.epochs:
             label = f"training the {' and '.join(step.stage.moves)} at {self.cuts[0].name}:{self.cuts[1].name}"
             with context.watch.task(label, step.stage.epochs) as advance:
-                history = train_hybrid(hybrid, step.stage, data, context, Progress(folder, advance, "state", {}))
-            curves({"stitch": history}, folder.plots / "curves.png")
-        after = evaluate(hybrid.to(context.device), split, device=context.device)
+                effort = train_hybrid(hybrid, step.stage, data, context, Progress(folder, advance, STATE, {}))
+            curves({"stitch": effort.history}, folder.plots / "curves.png")
+        after = evaluate(hybrid, split, device=context.device)
         hybrid.cpu()
         hybrid.classes = data.classes
-        save(hybrid, folder.path, (step.a, step.b))
-        (folder.path / "state.safetensors").unlink(missing_ok=True)
-        sides = Parents(parents.a, parents.b, data, parents.outputs).scored(step.split, context.device)
+        save(hybrid, folder.path, (step.a, step.b), seed=context.seed)
+        sides = parents.scored(step.split, context.device)
         result = {
             "run": folder.path.name,
             "plan": hybrid.plan.as_dict() | {"key": hybrid.plan.key},
@@ -73,6 +74,8 @@ class Stitch(Verb):
                 for name, parent, side in zip("ab", (parents.a, parents.b), sides, strict=True)
             },
             "fit_residual": residual,
+            "new_head": self.new_head,
+            "views": step.stage.views,
             "n": after.n,
             "split": step.split,
         }
@@ -80,8 +83,7 @@ class Stitch(Verb):
         return Outcome(result, context.record("stitch", numbers, after.n, step.split, data, hybrid.plan.key))
 
 
-def _check_head(step: StitchStep, decoder: Any) -> None:
-    head(decoder)
+def _check_head(step: StitchStep) -> None:
     if not step.stage.epochs or not {"head", "decoder", "all"} & set(step.stage.moves):
         raise PlanError(
             "the hybrid needs a new head, and nothing would train it",
@@ -101,7 +103,7 @@ def told(origin: str, found: Scores | None) -> dict[str, Any]:
 
 
 def fitted(
-    step: Joined, parents: Parents, cuts: tuple[Cut, Cut], context: Context, classes: int | None, split: Any
+    step: Joined, parents: Parents, cuts: tuple[Cut, Cut], context: Context, classes: int | None, split: Split
 ) -> tuple[Hybrid, float | None]:
     """The untrained hybrid at ``cuts`` with its adapter started as the step says, and the fit's 1 − R²."""
     adapter = build(adapter_spec(step), *cuts, seed=context.seed)

@@ -8,11 +8,13 @@ from torch import nn
 from suture.data.cache import Activations, cache_activations
 from suture.data.dataset import DataSet
 from suture.data.examples import ImageExamples
+from suture.errors import PlanError
 from suture.evaluation import predict, score
 from suture.hybrids import Hybrid, head
 from suture.recipes.context import Context
 from suture.recipes.train import epoch_hooks
 from suture.runs import RunFolder
+from suture.runs.watch import Advance
 from suture.spec.stage import Stage
 from suture.training import Epoch, Examples, Moving, train
 
@@ -25,17 +27,40 @@ def moving(hybrid: Hybrid, stage: Stage) -> Moving:
     return Moving([head(hybrid.decoder)[1] if part == "head" else chosen[part] for part in stage.moves])
 
 
+def check_learns(hybrid: Hybrid, stage: Stage) -> None:
+    """Raises PlanError where a stage has epochs and nothing to change in them."""
+    if stage.epochs and not moving(hybrid, stage).parameters():
+        raise PlanError(
+            f"nothing in the {' and '.join(stage.moves)} can learn",
+            expected="a part with parameters",
+            instead="--epochs 0, or --train decoder",
+        )
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How training went: its epochs, and what ran, in images through the encoder and through the rest.
+
+    A backward pass counts double its forward; what came from the cache counts nothing.
+    """
+
+    history: list[Epoch]
+    encoder: int
+    tail: int
+    cached: bool
+
+
 @dataclass(frozen=True)
 class Progress:
     """Where the epochs of a training are told: the run folder, a bar, and words that tell it from others."""
 
     folder: RunFolder
-    advance: Any
+    advance: Advance
     state: str
     told: dict[str, Any]
 
 
-def train_hybrid(hybrid: Hybrid, stage: Stage, data: DataSet, context: Context, progress: Progress) -> list[Epoch]:
+def train_hybrid(hybrid: Hybrid, stage: Stage, data: DataSet, context: Context, progress: Progress) -> Effort:
     """Train in place for one stage, choosing nothing; validation is told after every epoch.
 
     With a frozen encoder its activations on training and validation images are cached, and only adapter and
@@ -56,7 +81,7 @@ def train_hybrid(hybrid: Hybrid, stage: Stage, data: DataSet, context: Context, 
 
     hybrid.thaw("adapter", "decoder", "encoder")
     try:
-        return train(
+        history = train(
             model,
             moving(hybrid, stage),
             stage,
@@ -64,13 +89,19 @@ def train_hybrid(hybrid: Hybrid, stage: Stage, data: DataSet, context: Context, 
             evaluate=evaluate,
             seed=context.seed,
             device=context.device,
-            state=progress.folder.path / f"{progress.state}.safetensors",
+            state=progress.folder.path / progress.state,
             hooks=epoch_hooks(progress.folder, progress.advance, "train", **progress.told),
         )
     finally:
         learnt = {"all": {"encoder", "decoder"}, "decoder": {"decoder"}, "head": {"decoder"}}
         moved = set().union(*(learnt.get(part, set()) for part in stage.moves))
         hybrid.freeze(*({"encoder", "decoder"} - moved)).eval().cpu()
+    n, checks, epochs = len(data.train), len(held), len(history)
+    both = epochs * (3 * n + checks)
+    encoder = both if not frozen_encoder else epochs * (n + checks)
+    if cached is not None:
+        encoder = stage.views * n + checks
+    return Effort(history, encoder, both, cached is not None)
 
 
 def _cached(hybrid: Hybrid, stage: Stage, data: DataSet, context: Context) -> tuple[Activations, Activations] | None:

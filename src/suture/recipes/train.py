@@ -8,11 +8,12 @@ from safetensors.torch import save_file
 
 from suture.data.dataset import DataSet, SplitName
 from suture.data.examples import ImageExamples
+from suture.errors import SourceError
 from suture.evaluation import evaluate
 from suture.graph import Network
 from suture.hybrids import head, new_head
 from suture.recipes.context import Context
-from suture.recipes.verb import Outcome, Verb
+from suture.recipes.verb import STATE, Outcome, Verb
 from suture.runs import RunFolder, replacing, write_json
 from suture.sources import digest
 from suture.spec.recipe import TrainStep
@@ -34,16 +35,20 @@ class Train(Verb):
     def prepare(cls, step: TrainStep, context: Context) -> "Train":
         network = context.network(step.model, scratch=True)
         data = context.data(network)
-        found, classes = outputs(network), len(data.classes)
+        if step.stage.epochs:
+            data = data.with_validation(context.seed)
+        found, classes = outputs(network, data), len(data.classes)
         if found != classes:
             context.watch.say(f"{network.origin} gets a new head: {found} outputs become {classes} classes")
             new_head(network, classes, context.seed)
         network.classes = data.classes
+        if "head" in step.stage.moves:
+            head(network)
         return cls(step, context, network, data, new_head=found != classes)
 
     def run(self, folder: RunFolder) -> Outcome:
         network, stage, watch = self.network, self.step.stage, self.context.watch
-        data = self.data if stage.epochs == 0 else self.data.with_validation(self.context.seed)
+        data = self.data
         moving = Moving([network if "all" in stage.moves else head(network)[1]])
         examples = ImageExamples(data.train, stage.augment)
         with watch.task(f"training {network.origin}", stage.epochs) as advance:
@@ -55,14 +60,14 @@ class Train(Verb):
                 evaluate=lambda model: evaluate(model, data.split("val"), device=self.context.device).numbers(),
                 seed=self.context.seed,
                 device=self.context.device,
-                state=folder.path / "state.safetensors",
+                state=folder.path / STATE,
                 hooks=epoch_hooks(folder, advance, "train"),
             )
-        network.cpu().eval()
         result: dict[str, Any] = {
             "run": folder.path.name,
             "network": network.origin,
             "data": data.name,
+            "new_head": self.new_head,
             "epochs": len(history),
             "n": {"train": len(data.train), "val": len(data.val) if data.val else 0},
             "val_accuracy": history[-1]["val_accuracy"] if history else None,
@@ -70,7 +75,7 @@ class Train(Verb):
         name: SplitName = "test" if data.test is not None else "val"
         found = evaluate(network, data.split(name), device=self.context.device)
         result |= {"split": name, "accuracy": found.accuracy, "cross_entropy": found.cross_entropy}
-        state = {key: value.contiguous() for key, value in network.state_dict().items()}
+        state = {key: value.cpu().clone().contiguous() for key, value in network.state_dict().items()}
         result["digest"] = digest(state)
         with replacing(folder.path / WEIGHTS) as part:
             save_file(state, part, {"digest": result["digest"], "origin": network.origin})
@@ -78,7 +83,6 @@ class Train(Verb):
             folder.path / "network.json",
             {"source": self.step.model, "classes": data.classes, "new_head": self.new_head},
         )
-        (folder.path / "state.safetensors").unlink(missing_ok=True)
         record = self.context.record("train", scores(found.accuracy, found.cross_entropy), found.n, name, data)
         return Outcome(result, record)
 
@@ -103,7 +107,21 @@ def epoch_hooks(folder: RunFolder, advance: Any, stage: str, **more: Any) -> Hoo
 
 
 @torch.no_grad()
-def outputs(network: Network) -> int:
-    """How many classes a network tells apart, found by asking it."""
-    side = network.input_size
-    return int(network(torch.zeros(1, 3, side, side)).shape[-1])
+def outputs(network: Network, data: DataSet) -> int:
+    """How many classes a network tells apart, found by asking it about one image. Raises SourceError."""
+    image = data.train.images.batch([0]).float() / 255
+    try:
+        answer = network(image)
+    except RuntimeError as error:
+        raise SourceError(
+            f"{network.origin} cannot take images of {image.shape[2]}x{image.shape[3]}: {str(error).splitlines()[0]}",
+            expected="a network for images of this size, or word of the size that it wants",
+            instead=f"{network.origin}?size=224, or whatever it was trained on",
+        ) from error
+    if not isinstance(answer, torch.Tensor) or answer.ndim != 2:
+        raise SourceError(
+            f"{network.origin} answers with a {type(answer).__name__}, not one number a class",
+            expected="one tensor (N, classes)",
+            instead="a function that returns a classifier",
+        )
+    return int(answer.shape[1])

@@ -7,6 +7,8 @@ from typing import Any
 from suture.runs import RunFolder
 from suture.spec.record import Record
 
+STATE = "state.safetensors"
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -56,7 +56,7 @@ Accuracy and cross-entropy (nats) are on {result["n"]} test images of {result["d
 ![All pairs of cuts](plots/heatmap.png)
 ![Accuracy](plots/accuracy.png)
 
-`suture eval run:{result["run"]}` in the folder above scores it again. Recipe:
+`suture eval run:FOLDER --data DATA`, with this folder and the data below, scores it again. Recipe:
 
 ```yaml
 {recipe}```

@@ -16,10 +16,13 @@ from torch import Tensor, nn
 from suture.adapters import Adapter, AdapterSpec, PairFits, build
 from suture.data.cache import cache_activations
 from suture.data.dataset import Split
+from suture.errors import AdapterError
+from suture.graph import untouched
 from suture.hybrids import Parent
 from suture.spec.cut import Cut
 
 BATCH = 256
+Tell = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -64,37 +67,51 @@ def score_pairs(
     *,
     seed: int = 0,
     device: Any = "cpu",
-    tell: Callable[[str, float], None] = lambda _label, _done: None,
+    tell: Tell = lambda _label, _done: None,
 ) -> Grid:
     """Fit all pairs of block cuts in one pass over ``fit_split`` and score each on ``score_split``.
 
     ``tell`` hears how many pairs are done. Memory: the sums of the fits, and the activations of one cut of ``a`` on
     ``score_split`` at a time.
     """
-    cuts_a, cuts_b = a.traced.cuts(), b.traced.cuts()
+    for side in (a, b):
+        side.network.to(device)
+    with untouched(a.network, False), untouched(b.network, False):
+        return _grid(a, b, spec, fit_split, score_split, seed, device, tell)
+
+
+def _grid(
+    a: Parent, b: Parent, spec: AdapterSpec, fit_split: Split, score_split: Split, seed: int, device: Any, tell: Tell
+) -> Grid:
+    cuts_a, cuts_b = a.cuts, b.cuts
     adapters = _adapters(a, b, cuts_a, cuts_b, spec, fit_split, seed, device)
     whole = a.traced.macs + b.traced.macs
-    cost = float(len(fit_split)) if spec.start == "least-squares" else 0.0
-    decoders = {cut.name: b.decoder(cut).to(device).eval() for cut in cuts_b}
+    cost = float(len(fit_split)) if any(residual is not None for _, residual in adapters.values()) else 0.0
+    decoders = {cut.name: b.traced.split(cut.name)[1] for cut in cuts_b}
     found: list[PairScore] = []
     for x in cuts_a:
-        kept = cache_activations(a.encoder(x), score_split, device=device)
+        encoder = a.traced.split(x.name)[0]
+        kept = cache_activations(encoder, score_split, device=device)
         cost += len(score_split) * x.macs_before / whole
         for y in cuts_b:
             joined = adapters.get((x.name, y.name))
             if joined is None:
                 continue
             adapter, residual = joined
-            batches = kept.batches(BATCH) if kept is not None else _through(a.encoder(x), score_split, device)
+            batches = kept.batches(BATCH) if kept is not None else _through(encoder, score_split, device)
             accuracy, cross_entropy = _score(adapter.to(device).eval(), decoders[y.name], batches, device)
             own = sum(parameter.numel() for parameter in adapter.parameters())
-            positions = y.grid[0] * y.grid[1] if y.grid else y.shape[0] if len(y.shape) == 2 else 1
-            macs = x.macs_before + y.macs_after + (x.channels * y.channels * positions if own else 0)
+            macs = x.macs_before + (adapter_macs(x, y) if own else 0) + y.macs_after
             params = x.params_before + own + y.params_after
             found.append(PairScore(x.name, y.name, accuracy, cross_entropy, residual, params, macs))
-            cost += len(score_split) * y.macs_after / whole
+            cost += len(score_split) * (macs - x.macs_before) / whole
             tell(f"{x.name}:{y.name} {accuracy:.3f}", len(found))
     return Grid(tuple(c.name for c in cuts_a), tuple(c.name for c in cuts_b), tuple(found), cost)
+
+
+def adapter_macs(x: Cut, y: Cut) -> int:
+    """Of the channel map of the linear adapter, which runs on the smaller of the two grids; resampling left out."""
+    return x.channels * y.channels * min(x.positions, y.positions)
 
 
 @torch.no_grad()
@@ -109,17 +126,26 @@ def _adapters(
     device: Any,
 ) -> dict[tuple[str, str], tuple[Adapter, float | None]]:
     """An adapter for every pair that one joins, with the residual of its fit."""
+    built = {(x.name, y.name): adapter for x in cuts_a for y in cuts_b if (adapter := _built(spec, x, y, seed))}
+    if not any(adapter.wants_fit for adapter in built.values()):
+        return {names: (adapter, None) for names, adapter in built.items()}
     fits = PairFits(cuts_a, cuts_b, spec)
     pairs = [(i, j, cuts_a[i], cuts_b[j]) for i, j in fits.pairs]
-    if spec.start != "least-squares":
-        return {(x.name, y.name): (build(spec, x, y, seed), None) for _, _, x, y in pairs}
-    tap_a = a.traced.tap([cut.name for cut in cuts_a]).to(device).eval()
-    tap_b = b.traced.tap([cut.name for cut in cuts_b]).to(device).eval()
+    tap_a = a.traced.tap([cut.name for cut in cuts_a])
+    tap_b = b.traced.tap([cut.name for cut in cuts_b])
     for images, _labels in split.batches(BATCH):
         images = images.to(device)
         xs, ys = tap_a(images), tap_b(images)
         fits.update([xs[cut.name] for cut in cuts_a], [ys[cut.name] for cut in cuts_b])
     return {(x.name, y.name): (fits.adapter(i, j), fits.solve(i, j)[2].residual) for i, j, x, y in pairs}
+
+
+def _built(spec: AdapterSpec, x: Cut, y: Cut, seed: int) -> Adapter | None:
+    """The adapter of a pair; None where this kind or start cannot join it."""
+    try:
+        return build(spec, x, y, seed)
+    except AdapterError:
+        return None
 
 
 @torch.inference_mode()

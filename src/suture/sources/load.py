@@ -22,7 +22,7 @@ def load(
 
     ``source`` is a string such as ``zoo:tiny10-a`` or ``torchvision:resnet18@IMAGENET1K_V1``. ``num_classes`` asks
     for a head of so many classes where the weights are random; ``seed`` draws random weights (``@none``);
-    ``scratch`` takes random weights where none are named; ``blank`` reads and fetches no weights at all, and keeps
+    ``scratch`` takes random weights where a source has none; ``blank`` reads and fetches no weights at all, and keeps
     the preprocessing that goes with them. The caller's random state is left alone. Raises SourceError,
     WeightsError, TrustError.
     """

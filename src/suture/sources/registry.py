@@ -14,7 +14,8 @@ from suture.spec.source import Interpolation, Source, Triple
 
 @dataclass(frozen=True)
 class Request:
-    """How to load: ``num_classes`` None keeps what the weights have; ``scratch`` allows random weights unasked.
+    """How to load: ``num_classes`` None keeps what the weights have; ``scratch`` allows random weights where a
+    source has none.
 
     ``blank`` wants the architecture and the preprocessing that go with the weights, but no weights.
     """
@@ -34,7 +35,7 @@ class Request:
     @property
     def random(self) -> bool:
         """Whether the weights stay as they are drawn."""
-        return self.blank or self.source.random or (self.scratch and self.source.weights is None)
+        return self.blank or self.source.random
 
     def check_classes(self, found: int) -> None:
         """Trained weights keep their head. Raises SourceError where another was asked for."""

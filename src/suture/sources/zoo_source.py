@@ -35,7 +35,7 @@ def load_zoo(request: Request) -> Body:
         module = make(count)
         load_weights(module, state, str(request.path))
         request.check_classes(count)
-    elif request.random:
+    elif request.random or (request.scratch and source.weights is None):
         module = make(request.num_classes or 10)
     else:
         raise SourceError(

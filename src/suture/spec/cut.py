@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import prod
 
 
 class Layout(StrEnum):
@@ -46,6 +47,11 @@ class Cut:
         if self.layout is Layout.NHWC:
             return self.shape[0], self.shape[1]
         return None
+
+    @property
+    def positions(self) -> int:
+        """Places where the channels stand: cells of a grid, tokens, or one."""
+        return prod(self.shape) // self.channels
 
     def __str__(self) -> str:
         return f"{self.name} ({self.layout} {'x'.join(map(str, self.shape))})"

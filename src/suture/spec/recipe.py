@@ -10,6 +10,7 @@ steps:
       top: 5
 """
 
+from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -51,6 +52,13 @@ def _known(text: str, name: str, names: tuple[str, ...]) -> str:
     return text
 
 
+def _run_name(name: str) -> str:
+    if name != PurePath(name).name or name in ("", ".", ".."):
+        raise ValueError(f"{name!r} is no folder name; expected one without / (a path goes to --out)")
+    return name
+
+
+RunName = Annotated[str, AfterValidator(_run_name)]
 SourceText = Annotated[str, AfterValidator(_source)]
 At = Annotated[str, AfterValidator(_pair)]
 Count = Annotated[int, Field(ge=1)]
@@ -125,7 +133,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str | None = None
+    name: RunName | None = None
     data: Annotated[str, AfterValidator(_data)] = "sample"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     device: str = "auto"

@@ -1,8 +1,8 @@
 """One line of training: what moves, for how long, and how."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Part = Literal["adapter", "decoder", "head", "all"]
 Augmentation = Literal["flip", "crop"]
@@ -14,7 +14,7 @@ class Stage(BaseModel):
     ``moves`` names the parts that may change; everything else stays as it is, in eval mode. ``patience`` stops
     after that many epochs without a better validation accuracy (None: never). ``views`` is the number of
     augmented versions of the training images that are drawn once and stored where the encoder is frozen
-    (1: the images as they are).
+    (1: none are stored; with augmentation the encoder then runs on new ones every epoch).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,3 +32,11 @@ class Stage(BaseModel):
     views: Annotated[int, Field(ge=1)] = 1
     precision: Literal["fp32", "bf16"] = "fp32"
     patience: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _different_views(self) -> Self:
+        if self.views > 1 and not self.augment:
+            raise ValueError(
+                f"{self.views} views of the images as they are would be the same; add augment: [flip, crop]"
+            )
+        return self

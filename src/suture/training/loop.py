@@ -67,7 +67,8 @@ def train(
     """
     hooks = hooks or Hooks()
     accelerator = _accelerator(stage, device)
-    model.to(accelerator.device)
+    place = torch.device(device)
+    model.to(place)
     before = [(p, p.requires_grad) for p in model.parameters()]
     for parameter in model.parameters():
         parameter.requires_grad_(False)
@@ -76,13 +77,13 @@ def train(
         parameter.requires_grad_(True)
     optimizer = _optimizer(stage, parameters)
     history = load_state(state, model, optimizer) if state else []
-    runner = accelerator.prepare_model(model) if accelerator.num_processes > 1 else model
     try:
         for epoch in range(len(history), stage.epochs):
             if _stalled(history, stage.patience):
                 break
             started = time.perf_counter()
-            numbers = _epoch(accelerator, runner, moving, optimizer, stage, examples, epoch, seed, hooks)
+            with torch.random.fork_rng():
+                numbers = _epoch(accelerator, place, model, moving, optimizer, stage, examples, epoch, seed, hooks)
             model.eval()
             if evaluate is not None:
                 numbers |= {f"val_{name}": value for name, value in evaluate(model).items()}
@@ -100,6 +101,7 @@ def train(
 
 def _epoch(
     accelerator: Accelerator,
+    place: torch.device,
     model: nn.Module,
     moving: Moving,
     optimizer: torch.optim.Optimizer,
@@ -121,7 +123,7 @@ def _epoch(
         rate = stage.lr * SCHEDULES[stage.schedule](done / max(stage.epochs * steps, 1))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        inputs, labels = inputs.to(accelerator.device), labels.to(accelerator.device)
+        inputs, labels = inputs.to(place), labels.to(place)
         with accelerator.autocast():
             logits = model(inputs)
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=stage.label_smoothing)
@@ -158,11 +160,13 @@ def _optimizer(stage: Stage, parameters: Sequence[nn.Parameter]) -> torch.optim.
 
 
 def _accelerator(stage: Stage, device: str) -> Accelerator:
-    """Accelerate keeps one state a process and refuses a second precision; stages may differ."""
-    precision = "bf16" if stage.precision == "bf16" else "no"
-    if AcceleratorState._shared_state and AcceleratorState().mixed_precision != precision:
-        AcceleratorState._reset_state()
-    return Accelerator(mixed_precision=precision, cpu=device == "cpu")
+    """Accelerate keeps one state a process, and refuses another precision or device; stages may differ in both."""
+    precision, cpu = "bf16" if stage.precision == "bf16" else "no", torch.device(device).type == "cpu"
+    if AcceleratorState._shared_state:
+        state = AcceleratorState()
+        if state.mixed_precision != precision or (state.device.type == "cpu") != cpu:
+            AcceleratorState._reset_state(reset_partial_state=True)
+    return Accelerator(mixed_precision=precision, cpu=cpu)
 
 
 def _stalled(history: Sequence[Epoch], patience: int | None) -> bool:

@@ -9,6 +9,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from suture.runs import replacing
+
 MODEL, OPTIMIZER = "model.", "optimizer."
 
 
@@ -23,9 +25,8 @@ def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, h
             else:
                 numbers[f"{index}.{slot}"] = value
     copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    part = path.with_name(path.name + ".part")
-    save_file(copies, part, {"told": json.dumps({"history": history, "numbers": numbers})})
-    part.replace(path)
+    with replacing(path) as part:
+        save_file(copies, part, {"told": json.dumps({"history": history, "numbers": numbers})})
 
 
 def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
