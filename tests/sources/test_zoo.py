@@ -5,7 +5,7 @@ from safetensors.torch import load_file, save_file
 from raising import raises
 from suture.errors import SourceError, WeightsError
 from suture.sources import digest, load
-from suture.sources.zoo import ARCHITECTURES, bundled, provenance
+from suture.sources.zoo import ARCHITECTURES, provenance
 from suture.spec.names import BUNDLED, NORMS
 
 
@@ -82,8 +82,6 @@ def test_blank_reads_no_file_and_scratch_none_that_is_not_named(tmp_path):
 
 @pytest.fixture(params=BUNDLED)
 def shipped(request):
-    if not bundled(request.param).is_file():
-        pytest.skip(f"{request.param} is not trained yet")
     return request.param
 
 
