@@ -119,9 +119,8 @@ def test_the_halves_are_the_network_at_every_cut_of_large_networks(name: str) ->
     assert traced.tracer == "fx"
     assert (len(traced.cuts()), len(names)) == counts
     holds(network, traced, names, images, training=False)
-    few = names[:: len(names) // 4]
-    holds(network, traced, few, images, training=True)
-    for cut in few:
+    holds(network, traced, names, images, training=True)
+    for cut in names[:: len(names) // 4]:
         shares_state(network, traced, cut)
 
 
