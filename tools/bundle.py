@@ -36,7 +36,7 @@ def main(run: Path, name: str, data: str) -> None:
         "command": command(step, recipe.seed),
         "stage": step.stage.model_dump(mode="json"),
         "seed": recipe.seed,
-        "data": "CIFAR-10, training images 0 to 44,999; no choice was made on the other 5,000 or on test",
+        "data": "CIFAR-10, training images 0 to 44,999",
         "data_sha256": load_data(data).digest(),
         "data_file": "x_train, y_train, x_test, y_test as one npz, without class names",
         "weights_sha256": digest(state),
