@@ -12,6 +12,8 @@ from rich.console import Console, RenderableType
 
 from suture.cli.app import build
 from suture.cli.watch import ConsoleWatch
+from suture.recipes.text import resolved
+from suture.runs import check_run
 from suture.spec.recipe import Recipe, Step
 
 Table = Callable[[dict[str, Any]], RenderableType]
@@ -60,25 +62,32 @@ def carry_out(recipe: Recipe, default: str, table: Table, given: dict[str, Any])
 
     ``given`` is what ``outputs`` makes; ``default`` names a folder that nobody named.
     """
-    from suture.recipes.context import Context
-    from suture.recipes.execute import execute
-    from suture.recipes.text import resolved
-
     name = build(Recipe, name=given["name"], steps=recipe.steps).name
     path = run_folder(default, name, given["out"])
     if given["print_config"]:
         sys.stdout.write(resolved(recipe.as_data()))
         return path
     told = watch(given["quiet"] or given["json"])
+    finished = check_run(path, resolved(recipe.as_data()), overwrite=given["overwrite"])
+    if finished is not None:
+        told.say("finished before; this is its result")
+    else:
+        finished = _executed(recipe, path, told, given)
+    show(finished, table, given["json"])
+    told.say(f"Everything is in {path}")
+    return path
+
+
+def _executed(recipe: Recipe, path: Path, told: ConsoleWatch, given: dict[str, Any]) -> dict[str, Any]:
+    from suture.recipes.context import Context
+    from suture.recipes.execute import execute
+
     try:
-        result = execute(Context(recipe, told, given["trust_code"]), path, overwrite=given["overwrite"])
+        return execute(Context(recipe, told, given["trust_code"]), path, overwrite=given["overwrite"])
     except KeyboardInterrupt:
         if (path / "recipe.yaml").exists():
             told.say(f"suture run {path / 'recipe.yaml'} --out {path} goes on where this stopped")
         raise
-    show(result, table, given["json"])
-    told.say(f"Everything is in {path}")
-    return path
 
 
 def show(result: dict[str, Any], table: Table, json: bool) -> None:
