@@ -39,7 +39,7 @@ def test_broken_off_and_gone_on_ends_with_the_same_weights(tmp_path, split, opti
     told = train(whole, Moving([whole]), plan, examples, seed=4)
 
     class StopError(Exception):
-        pass
+        """Stands for whatever breaks a training off."""
 
     def stop(epoch):
         if epoch["epoch"] == 2:

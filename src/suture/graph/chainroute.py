@@ -159,6 +159,7 @@ def follow(inventory: Inventory, example: Tensor) -> ChainRoute:
             for training in MODES:
                 record(inventory, probe, training)
         except Exception:
+            # Whatever the network's own code raises on values it was not made for: a probe that tells nothing.
             continue
         usable.append(probe)
     return ChainRoute(inventory, usable)
