@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from suture.hybrids import Hybrid, save, stitch
+    from suture.hybrids import Hybrid, chain, save, stitch
     from suture.recipes.face import cuts, evaluate, load, load_hybrid, search, split, train
 
 __version__ = "0.1.0"
@@ -24,6 +24,7 @@ FACE = {
     "cuts": "suture.recipes.face",
     "split": "suture.recipes.face",
     "stitch": "suture.hybrids",
+    "chain": "suture.hybrids",
     "save": "suture.hybrids",
     "Hybrid": "suture.hybrids",
     "search": "suture.recipes.face",
@@ -33,6 +34,7 @@ FACE = {
 
 __all__ = [
     "Hybrid",
+    "chain",
     "cuts",
     "evaluate",
     "load",

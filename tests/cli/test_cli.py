@@ -31,21 +31,6 @@ def material(tmp_path_factory) -> dict[str, str]:
     return found
 
 
-@pytest.fixture
-def call(capsys, monkeypatch, tmp_path):
-    """Run a command in a folder of its own: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            main(list(arguments))
-        out, err = capsys.readouterr()
-        return int(stop.value.code or 0), out, err
-
-    return run
-
-
 def shell(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "suture", *arguments], capture_output=True, text=True, check=False, **options
@@ -176,33 +161,6 @@ def test_train_and_eval(call, material):
     code, out, _ = call("eval", "run:runs/t", "--data", material["data"], "--out", "runs/e")
     assert code == 0
     assert Path("runs/e/record.json").exists()
-
-
-def test_layers_as_table_and_json(call):
-    code, out, _ = call("layers", "zoo:tiny10@none")
-    assert code == 0
-    assert "relu5" in out
-    code, out, _ = call("layers", "zoo:tiny10@none", "--fine", "--json")
-    told = json.loads(out)
-    assert {"network", "tracer", "parameters", "trainable", "macs", "cuts"} == set(told)
-    assert told["parameters"] == 86778
-    assert {"bn5", "conv5", "relu5"} <= {cut["name"] for cut in told["cuts"]}
-    for cut in told["cuts"]:
-        assert cut["params_before"] + cut["params_after"] == 86778
-        assert cut["macs_before"] + cut["macs_after"] == told["macs"]
-
-
-def test_ls(call):
-    code, out, _ = call("ls", "models", "--filter", "resnet", "--json")
-    names = [entry["name"] for entry in json.loads(out)["models"]]
-    assert code == 0
-    assert {"zoo:resnet20-a", "zoo:resnet20", "torchvision:resnet18"} <= set(names)
-    assert all("resnet" in name for name in names)
-    for what in ("data", "adapters", "runs"):
-        assert call("ls", what)[0] == 0
-    code, _, err = call("ls", "modles")
-    assert code == 2
-    assert "suture ls models" in err
 
 
 def test_print_config_prints_a_recipe_that_runs_the_same(call, material):

@@ -15,15 +15,26 @@ from suture.spec.cut import Cut, Layout
 from suture.spec.names import ADAPTERS, STARTS
 
 SHAPES = (
-    (Layout.NCHW, (6, 4, 4)),
-    (Layout.NCHW, (6, 2, 3)),
-    (Layout.NHWC, (4, 4, 6)),
-    (Layout.NLC, (10, 5)),
-    (Layout.NC, (9,)),
+    ("map", Layout.NCHW, (6, 4, 4), None),
+    ("wide map", Layout.NCHW, (6, 2, 3), None),
+    ("one row", Layout.NCHW, (4, 1, 5), None),
+    ("one cell", Layout.NCHW, (7, 1, 1), None),
+    ("channels last", Layout.NHWC, (4, 4, 6), None),
+    ("tokens", Layout.NLC, (10, 5), None),
+    ("class token", Layout.NLC, (17, 5), (4, 4)),
+    ("registers", Layout.NLC, (14, 6), (3, 3)),
+    ("wide tokens", Layout.NLC, (7, 4), (2, 3)),
+    ("loose", Layout.NLC, (11, 5), None),
+    ("nested", Layout.NLC, (4, 9, 6), None),
+    ("channels first", Layout.NCL, (5, 16), None),
+    ("channels first and registers", Layout.NCL, (4, 11), (3, 3)),
+    ("vector", Layout.NC, (9,), None),
 )
-CUTS = [Cut(f"at{k}", layout, shape, None, 0, 0, 0, 0) for k, (layout, shape) in enumerate(SHAPES)]
+CUTS = [Cut(name, layout, shape, None, 0, 0, 0, 0, cells=cells) for name, layout, shape, cells in SHAPES]
 SPECS = [AdapterSpec(kind, start=start) for kind, start in product(sorted(KINDS), get_args(Start))]
-JOINTS = [(spec, source, target) for spec in SPECS for source, target in product(CUTS, CUTS)]
+NEIGHBOURS = [*zip(CUTS, CUTS, strict=True), *zip(CUTS, CUTS[1:] + CUTS[:1], strict=True)]
+JOINTS = [(spec, *pair) for spec in SPECS for pair in NEIGHBOURS]
+FITTABLE = [kind for kind in ADAPTERS if KINDS[kind].fittable]
 
 
 def joined(spec: AdapterSpec, source: Cut, target: Cut, seed: int = 0) -> Adapter | None:
@@ -35,6 +46,20 @@ def joined(spec: AdapterSpec, source: Cut, target: Cut, seed: int = 0) -> Adapte
 
 def activation(cut: Cut, images: int = 3, seed: int = 0) -> torch.Tensor:
     return torch.randn(images, *cut.shape, generator=torch.Generator().manual_seed(seed))
+
+
+def holds_its_report(adapter: Adapter, x: torch.Tensor, y: torch.Tensor) -> None:
+    """The fitted adapter leaves the reported share of what the best constant leaves."""
+    target = adapter.target
+    channels = 1 if target.layout in (Layout.NCHW, Layout.NCL) else y.dim() - 1
+    mean = y.mean([axis for axis in range(y.dim()) if axis != channels])
+    report = fit(adapter, [(x, y)])
+    assert isinstance(report, FitReport)
+    assert 0 <= report.residual <= 1
+    best = (adapter(x) - y).square().sum()
+    adapter.set_map(torch.zeros(target.channels, adapter.source.channels), mean)
+    constant = (adapter(x) - y).square().sum()
+    torch.testing.assert_close(best / constant, torch.tensor(report.residual), rtol=1e-3, atol=1e-5)
 
 
 def named(value: object) -> str:
@@ -55,6 +80,16 @@ def test_the_registry_holds_what_the_names_say():
 def test_every_kind_joins_a_cut_to_itself(spec):
     for cut in CUTS:
         assert build(spec, cut, cut)(activation(cut)).shape == (3, *cut.shape)
+
+
+@pytest.mark.parametrize("source", CUTS, ids=str)
+@pytest.mark.parametrize("kind", FITTABLE)
+def test_a_kind_with_a_map_joins_any_two_cuts_and_fits_what_it_reports(kind, source):
+    for target in CUTS:
+        adapter = build(AdapterSpec(kind), source, target)
+        x, y = activation(source, 8), activation(target, 8, seed=1)
+        assert adapter(x).shape == y.shape
+        holds_its_report(adapter, x, y)
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=named)
@@ -126,11 +161,4 @@ def test_a_fittable_adapter_fits_and_any_other_says_it_has_nothing_to_fit(joint)
             adapter.set_map(torch.zeros(1, 1), torch.zeros(1))
         return
     assert adapter.wants_fit == (spec.start == "least-squares")
-    mean = y.mean([k for k in range(y.dim()) if k != (1 if target.layout is Layout.NCHW else y.dim() - 1)])
-    report = fit(adapter, [(x, y)])
-    assert isinstance(report, FitReport)
-    assert 0 <= report.residual <= 1
-    best = (adapter(x) - y).square().sum()
-    adapter.set_map(torch.zeros(target.channels, source.channels), mean)
-    constant = (adapter(x) - y).square().sum()
-    torch.testing.assert_close(best / constant, torch.tensor(report.residual), rtol=1e-3, atol=1e-5)
+    holds_its_report(adapter, x, y)

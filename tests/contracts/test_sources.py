@@ -42,12 +42,14 @@ def run(place) -> str:
 MAKERS = {
     "zoo": lambda _place: "zoo:tiny10@none",
     "torchvision": lambda _place: "torchvision:squeezenet1_1@none?size=64",
+    "timm": lambda _place: "timm:mobilenetv3_small_050@none?size=64",
     "python": python,
     "run": run,
 }
 UNKNOWN = {
     "zoo": ("zoo:tiny10-c@none", "zoo:tiny10-"),
     "torchvision": ("torchvision:resnet81", "torchvision:resnet18"),
+    "timm": ("timm:resnet81", "timm:resnet18"),
     "python": ("python:torchvision.models:resnet81", "resnet18"),
     "run": ("run:runs/nowhere", "run:"),
 }
@@ -128,5 +130,5 @@ def test_an_unknown_name_gets_the_nearest(kind):
 
 
 def test_a_kind_that_nothing_loads():
-    with raises(SourceError, "nothing loads timm: sources", "zoo"):
-        load(Source("timm", "resnet18"))
+    with raises(SourceError, "nothing loads keras: sources", "zoo"):
+        load(Source("keras", "resnet18"))

@@ -54,6 +54,17 @@ def test_images_of_the_right_size_are_not_resampled():
     assert torch.equal(Preprocess((0, 0, 0), (1, 1, 1), 32)(images), images)
 
 
+@pytest.mark.parametrize("size", [(9, 14), (14, 9), (12, 12)])
+def test_stretched_images_are_seen_whole(size):
+    height, width = size
+    ramp = torch.linspace(0, 1, width).expand(1, 3, height, width)
+    found = Preprocess((0, 0, 0), (1, 1, 1), 12, stretch=True)(ramp)
+    assert found.shape == (1, 3, 12, 12)
+    expected = torch.nn.functional.interpolate(ramp, (12, 12), mode="bilinear", antialias=True)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    assert "stretch" in repr(Preprocess(MEAN, STD, 8, stretch=True))
+
+
 def test_nearest_repeats_pixels():
     images = noise(1, 2, 2)
     found = Preprocess((0, 0, 0), (1, 1, 1), 4, interpolation="nearest")(images)

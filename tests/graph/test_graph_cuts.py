@@ -77,7 +77,7 @@ def test_attention_is_counted() -> None:
     first, second = traced.find("encoder.layers.encoder_layer_0"), traced.find("encoder")
     assert second.macs_before - first.macs_before == block
     assert first.layout is Layout.NLC
-    assert first.stride is None
+    assert (first.cells, first.extra, first.stride) == ((2, 2), 1, 16.0)
 
 
 def test_layouts_of_a_swin_transformer() -> None:

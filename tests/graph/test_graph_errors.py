@@ -67,10 +67,10 @@ class Odd(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
-        rows = x.shape[2]
+        batch = x.transpose(0, 1).shape[1]
         x.relu_()
         one, other = self.pair(x)
-        x = (one + other) / rows
+        x = (one + other) / batch
         x = x.transpose(0, 1)
         x = torch.sigmoid(x)
         return self.head(x.mean((2, 3)).t())

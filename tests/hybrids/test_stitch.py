@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from raising import raises
 from small import sample_split
 from suture.adapters import AdapterSpec
 from suture.errors import AdapterError, CutError, PlanError
-from suture.hybrids import Parent, parent, stitch
+from suture.hybrids import Parent, head, parent, stitch
 from suture.sources import load
 
 NETWORKS = ("zoo:tiny10@none", "zoo:resnet20@none")
@@ -106,6 +107,11 @@ def test_a_new_head_has_the_classes_asked_for(parents, images):
     assert b.network(images).shape == (8, 10)
 
 
+def test_the_place_may_be_spelled_as_at_the_command_line(parents):
+    a, b = (parents[source] for source in NETWORKS)
+    assert stitch(a, b, "relu5:layer2.2").plan == stitch(a, b, ("relu5", "layer2.2")).plan
+
+
 def test_plans_are_values_without_paths(parents, tmp_path):
     from safetensors.torch import save_file
 
@@ -128,6 +134,13 @@ def test_a_head_is_needed_to_replace_one(images):
         stitch(headless, headless, ("0", "0"), classes=4, example=images)
 
 
+def test_features_are_no_head():
+    network = nn.Sequential(nn.Conv2d(3, 10, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(10, 10))
+    network.num_classes = 0  # as timm marks a network that gives features
+    with raises(PlanError, "this Sequential has no head: it gives features"):
+        head(network)
+
+
 def test_what_cannot_be_stitched_is_said(parents):
     a, b = (parents[source] for source in NETWORKS)
     with pytest.raises(CutError, match=r"no layer 'rellu5'") as raised:
@@ -135,8 +148,8 @@ def test_what_cannot_be_stitched_is_said(parents):
     assert "relu5" in raised.value.instead
     with pytest.raises(CutError, match=r"layer2\.0\.conv1"):
         stitch(a, b, ("relu5", "layer2.0.conv1"))
-    with pytest.raises(PlanError, match="does not name two layers"):
-        stitch(a, b, "relu5:layer2.2")  # type: ignore[arg-type]
+    with pytest.raises(PlanError, match="names no two layers"):
+        stitch(a, b, "relu5")
     with pytest.raises(AdapterError):
         stitch(a, b, ("relu1", "layer2.2"), adapter=AdapterSpec(start="eye"))
     with pytest.raises(PlanError, match="no part 'head'"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from suture.reporting import bars, card, curves, drawing, heatmap, page, sentence
+from suture.reporting import bars, card, curves, drawing, heatmap, page, sentence, share
 
 
 def result(won: int, lost: int, p_value: float, source: str = "zoo:b") -> dict:
@@ -33,6 +33,15 @@ def result(won: int, lost: int, p_value: float, source: str = "zoo:b") -> dict:
     }
 
 
+def chained(won: int, lost: int, p_value: float) -> dict:
+    told = result(won, lost, p_value)
+    for hybrid in ("best", "baseline"):
+        told[hybrid] = {name: value for name, value in told[hybrid].items() if name not in "ab"}
+        told[hybrid]["at"] = ["relu1:layer1.0", "layer2.1:relu4"]
+    told["parents"]["c"] = told["parents"]["a"] | {"source": "zoo:c"}
+    return told
+
+
 @pytest.mark.parametrize(
     ("won", "lost", "p_value", "told"),
     [
@@ -49,6 +58,33 @@ def test_the_card_has_every_row_and_note():
     text = card(result(1, 2, 1.0), "data: sample\n")
     for part in ("parent A", "parent B", "cut in half", "best hybrid", "3.4 M", "trained elsewhere", "data: sample"):
         assert part in text
+
+
+def test_the_card_of_a_chain_names_every_part():
+    told = chained(3, 3, 1.0)
+    assert sentence(told).endswith("as many as its best parent, zoo:b.")
+    text = card(told, "data: sample\n")
+    for part in (
+        "It runs `zoo:a` up to `relu1`, a small adapter, and\n",
+        "`zoo:b` after `layer1.0` up to `layer2.1`, a small adapter, and\n`zoo:c` after `relu4`.",
+        "| parent C | zoo:c |",
+        "| cut in thirds | relu1 → layer1.0, layer2.1 → relu4 |",
+        "one image through all parents is 1",
+        "plots/heatmap2.png",
+    ):
+        assert part in text
+    assert "heatmap2" not in card(result(3, 3, 1.0), "")
+    many = told | {"parents": dict(zip("abcde", [told["parents"]["a"]] * 5, strict=True))}
+    assert share(many) == "5 equal parts"
+
+
+def test_the_page_of_a_chain_shows_every_round_in_order(tmp_path):
+    for name in ("accuracy", "heatmap", "heatmap2", "heatmap3"):
+        bars({"one": 0.5}, tmp_path / f"{name}.png", title=name, highlight="one")
+    text = page(chained(1, 2, 1.0), "a: b", tmp_path)
+    assert "<h1>zoo:a → zoo:b → zoo:c</h1>" in text
+    assert text.count("data:image/png;base64,") == 3
+    assert text.index("Every pair of cuts") < text.index("Every way to go on") < text.index("The test images")
 
 
 def test_the_page_is_whole_and_escaped(tmp_path):
@@ -85,7 +121,14 @@ def test_curves_and_drawings_are_pictures(tmp_path):
     history = [{"epoch": i, "loss": 1 / i, "val_accuracy": 0.5} for i in (1, 2, 3)]
     curves({"one": history, "two": history[:1], "three": []}, tmp_path / "c.png")
     curves({"no validation": [{"epoch": 1, "loss": 1.0}]}, tmp_path / "n.png")
-    drawing(("zoo:a", "zoo:b"), (["x", "y"], ["u", "v", "w"]), ("y", "u"), tmp_path / "d.png")
+    drawing(("zoo:a", "zoo:b"), (["x", "y"], ["u", "v", "w"]), [("y", "u")], tmp_path / "d.png")
+    drawing(
+        ("zoo:a", "zoo:b", "zoo:c", "zoo:d"),
+        (["x", "y"], ["u", "v", "w"], ["x", "y"], ["z"]),
+        [("y", "u"), ("w", "x"), ("y", "z")],
+        tmp_path / "e.png",
+    )
+    assert size(tmp_path / "e.png")[1] > size(tmp_path / "d.png")[1]
     for name in "cnd":
         assert min(size(tmp_path / f"{name}.png")) > 300
     assert not list(tmp_path.glob(".*"))

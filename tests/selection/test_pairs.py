@@ -8,7 +8,7 @@ from small import sample_split
 from suture.adapters import AdapterSpec
 from suture.evaluation import evaluate
 from suture.hybrids import parent, stitch
-from suture.selection import Grid, PairScore, score_pairs
+from suture.selection import Explored, Grid, PairScore, score_pairs
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +82,9 @@ def test_the_best_are_the_most_accurate_then_the_surest():
         return PairScore(name, "y", accuracy, entropy, None, 1, 1)
 
     grid = Grid(("x",), ("y",), (pair("c", 0.5, 1.0), pair("a", 0.9, 2.0), pair("b", 0.9, 1.0)), 1.0)
-    assert [found.a for found in grid.best(2)] == ["b", "a"]
-    assert len(grid.best(9)) == 3
+    found = Explored({(): grid})
+    assert [chain.score.a for chain in found.best(2)] == ["b", "a"]
+    assert len(found.best(9)) == 3
 
 
 def test_residuals_are_shares(grid):

@@ -1,11 +1,14 @@
+from functools import wraps
+
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
+from torch import nn
 from torchvision import models
 
 from raising import raises
 from suture.errors import SourceError, WeightsError
-from suture.sources import load
+from suture.sources import digest, load
 
 NAME = "squeezenet1_1"
 
@@ -67,6 +70,7 @@ def test_the_whole_network_is_torchvisions(five):
             "torchvision:resnet18@IMAGENET1K_V2",
             ["no weights 'IMAGENET1K_V2'", "instead:  torchvision:resnet18@IMAGENET1K_V1"],
         ),
+        ("torchvision:vgg16@IMAGENET1K_FEATURES", ["no weights 'IMAGENET1K_FEATURES'", "vgg16@IMAGENET1K_V1"]),
     ],
 )
 def test_what_torchvision_has_not(source, words):
@@ -86,6 +90,52 @@ def test_a_file_of_another_network_says_which_keys(five):
         load(f"torchvision:resnet18@{five}")
 
 
+def small_vit(image_size: int) -> nn.Module:
+    return models.VisionTransformer(image_size, 16, num_layers=1, num_heads=2, hidden_dim=8, mlp_dim=8, num_classes=5)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """torchvision's vit_b_16 made small: the real one has 86 million weights."""
+
+    @wraps(models.vit_b_16)
+    def make(image_size=224, **_):
+        return small_vit(image_size)
+
+    monkeypatch.setitem(models._api.BUILTIN_MODELS, "vit_b_16", make)
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(("source", "side"), [("@none?size=96", 96), ("@none", 224), ("@IMAGENET1K_SWAG_E2E_V1", 384)])
+def test_a_network_of_a_fixed_size_is_built_for_the_size_it_sees(source, side):
+    network = load(f"torchvision:vit_b_16{source}", blank=True)
+    assert network.body.image_size == network.input_size == side
+    assert network(torch.rand(1, 3, 50, 40)).shape == (1, 5)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_positions_of_a_file_are_resampled_for_another_size(tmp_path):
+    state = small_vit(224).state_dict()
+    save_file(state, tmp_path / "w.safetensors")
+    found = load(f"torchvision:vit_b_16@{tmp_path / 'w.safetensors'}?size=96").state_dict()
+    assert found["encoder.pos_embedding"].shape == (1, 37, 8)
+    assert all(torch.equal(found[name], state[name]) for name in state if name != "encoder.pos_embedding")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_positions_that_are_no_square_grid_are_told(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_file(small_vit(224).state_dict() | {"encoder.pos_embedding": torch.rand(1, 30, 8)}, path)
+    with raises(WeightsError, "of another shape encoder.pos_embedding (1, 30, 8) for (1, 37, 8)"):
+        load(f"torchvision:vit_b_16@{path}?size=96")
+
+
+@pytest.mark.parametrize(("name", "size"), [("vit_b_16", 100), ("maxvit_t", 100), ("alexnet", 32)])
+def test_a_size_that_an_architecture_cannot_have(name, size):
+    with raises(SourceError, f"torchvision:{name}@none?size={size} does not work at this size: ", "?size=224"):
+        load(f"torchvision:{name}@none?size={size}")
+
+
 @pytest.mark.shared
 def test_torchvisions_own_file_of_1000_classes(shared):
     path = shared / "weights" / "mobilenet_v2_imagenet1k_v1.safetensors"
@@ -94,3 +144,12 @@ def test_torchvisions_own_file_of_1000_classes(shared):
     assert all(torch.equal(network.state_dict()[key], tensor) for key, tensor in state.items())
     assert network(torch.rand(1, 3, 50, 40)).shape == (1, 1000)
     assert network.preprocess.resize == 256
+    assert network.classes == tuple(models.MobileNet_V2_Weights.DEFAULT.meta["categories"])
+    assert network.licence == "unknown"
+
+
+def test_a_network_that_asks_for_the_version_of_its_weights_gets_it(tmp_path):
+    network = load("torchvision:mnasnet0_5@none?size=32", num_classes=3)
+    save_file(network.state_dict(), tmp_path / "w.safetensors")
+    again = load(f"torchvision:mnasnet0_5@{tmp_path / 'w.safetensors'}?size=32")
+    assert digest(again.state_dict()) == digest(network.state_dict())

@@ -1,3 +1,4 @@
+import argparse
 import pickle
 
 import pytest
@@ -35,6 +36,7 @@ def test_what_was_saved_is_read(tmp_path, name):
     [
         lambda state: {"state_dict": state, "epoch": 3},
         lambda state: {"model": state},
+        lambda state: {"state_dict": state, "args": argparse.Namespace(lr=0.1, data="imagenet")},
         lambda state: {"model_state_dict": state, "optimizer": {"lr": 0.1}},
         lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
         lambda state: {"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}},

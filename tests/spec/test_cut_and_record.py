@@ -7,18 +7,20 @@ from suture.spec.record import Record, scores
 
 
 @pytest.mark.parametrize(
-    ("layout", "shape", "channels", "grid"),
+    ("layout", "shape", "cells", "channels", "positions", "grid", "extra"),
     [
-        (Layout.NCHW, (6, 4, 5), 6, (4, 5)),
-        (Layout.NHWC, (4, 5, 6), 6, (4, 5)),
-        (Layout.NLC, (10, 6), 6, None),
-        (Layout.NC, (6,), 6, None),
+        (Layout.NCHW, (6, 4, 5), None, 6, 20, (4, 5), None),
+        (Layout.NHWC, (4, 5, 6), None, 6, 20, (4, 5), None),
+        (Layout.NLC, (10, 6), None, 6, 10, None, None),
+        (Layout.NLC, (10, 6), (3, 3), 6, 10, (3, 3), 1),
+        (Layout.NCL, (6, 10), (2, 5), 6, 10, (2, 5), 0),
+        (Layout.NLC, (4, 9, 6), None, 6, 36, None, None),
+        (Layout.NC, (6,), None, 6, 1, None, None),
     ],
 )
-def test_a_cut_knows_its_channels_and_grid(layout, shape, channels, grid):
-    cut = Cut("at", layout, shape, None, 0, 0, 0, 0)
-    assert cut.channels == channels
-    assert cut.grid == grid
+def test_a_cut_knows_its_channels_and_grid(layout, shape, cells, channels, positions, grid, extra):
+    cut = Cut("at", layout, shape, None, 0, 0, 0, 0, cells=cells)
+    assert (cut.channels, cut.positions, cut.grid, cut.extra) == (channels, positions, grid, extra)
     assert str(cut) == f"at ({layout.value} {'x'.join(map(str, shape))})"
 
 

@@ -12,7 +12,7 @@ from raising import raises
 from suture.errors import AdapterError
 from suture.spec.adapter import AdapterSpec
 from suture.spec.names import ADAPTERS, STARTS
-from suture.spec.plan import Part, Plan, stitch_plan
+from suture.spec.plan import Part, Plan, chain_plan, stitch_plan
 
 PARTS = st.builds(Part, st.text(max_size=8), st.text(max_size=8), st.text(max_size=8))
 ADAPTER = st.builds(
@@ -21,8 +21,20 @@ ADAPTER = st.builds(
     st.sampled_from(["bilinear", "nearest", "none"]),
     st.sampled_from(STARTS),
     st.floats(0, 1e6),
+    st.none() | st.integers(1, 64),
 )
-PLANS = st.builds(stitch_plan, PARTS, PARTS, ADAPTER, st.none() | st.integers(1, 1000))
+HEADS = st.none() | st.integers(1, 1000)
+MIDDLES = st.builds(Part, *[st.text(max_size=8)] * 4)
+
+
+@st.composite
+def chains(draw) -> Plan:
+    middles = draw(st.lists(MIDDLES, min_size=1, max_size=3))
+    adapters = [draw(ADAPTER) for _ in range(len(middles) + 1)]
+    return chain_plan([draw(PARTS), *middles, draw(PARTS)], adapters, draw(HEADS))
+
+
+PLANS = st.builds(stitch_plan, PARTS, PARTS, ADAPTER, HEADS) | chains()
 ONE = stitch_plan(Part("zoo:tiny10-a", "11", "relu5"), Part("zoo:resnet20-a", "22", "layer2"), AdapterSpec())
 
 
@@ -34,6 +46,28 @@ def test_a_plan_survives_json(plan):
     assert again.key == plan.key
 
 
+def test_a_stitch_is_told_as_before_there_were_chains():
+    plain = ONE.as_dict()
+    assert set(plain) == {"parts", "adapter", "join", "new_head"}
+    assert all(set(part) == {"origin", "digest", "cut"} for part in plain["parts"])
+    assert chain_plan(ONE.parts, [ONE.adapter]) == ONE
+    assert ONE.at == (("relu5", "layer2"),)
+
+
+def test_a_chain_says_where_its_parts_meet():
+    middle = Part("zoo:tiny10-b", "33", "relu2", "relu4")
+    plan = chain_plan([ONE.parts[0], middle, ONE.parts[1]], [AdapterSpec(), AdapterSpec("identity")])
+    assert plan.at == (("relu5", "relu2"), ("relu4", "layer2"))
+    assert plan.join == "chain"
+    assert [spec["kind"] for spec in plan.as_dict()["adapters"]] == ["linear", "identity"]
+
+
+def test_a_plan_from_before_ranks_is_read():
+    plain = ONE.as_dict()
+    del plain["adapter"]["rank"]
+    assert Plan.from_dict(plain) == ONE
+
+
 @given(PLANS, PLANS)
 def test_two_plans_have_one_key_only_if_they_are_equal(one, other):
     assert (one.key == other.key) == (one == other)
@@ -43,7 +77,7 @@ def test_two_plans_have_one_key_only_if_they_are_equal(one, other):
     "other",
     [
         replace(ONE, parts=ONE.parts[::-1]),
-        replace(ONE, adapter=AdapterSpec(ridge=1.0)),
+        replace(ONE, adapters=(AdapterSpec(ridge=1.0),)),
         replace(ONE, new_head=10),
         replace(ONE, join="chain"),
         *(
@@ -73,6 +107,9 @@ def test_a_key_is_the_same_in_another_process():
         ({"ridge": -1.0}, ["ridge is -1.0", "0 or more"]),
         ({"ridge": float("nan")}, ["ridge is nan"]),
         ({"ridge": float("inf")}, ["ridge is inf"]),
+        ({"rank": 0}, ["rank is 0", "1 or more", "rank=None"]),
+        ({"rank": 2.0}, ["rank is 2.0"]),
+        ({"rank": True}, ["rank is True"]),
     ],
 )
 def test_bad_adapters(fields, words):

@@ -11,6 +11,8 @@ RECIPES = [
     TrainStep(model=A),
     StitchStep(a=A, b=B, at="relu5:bn4", stage=Stage(moves=("adapter", "head"), augment=("flip",), views=3)),
     SearchStep(a=A, b=B, top=2),
+    StitchStep(a=A, b=B, more=(A, B), at=[("relu1", "relu2"), "relu3:relu4", "relu5:relu6"]),
+    SearchStep(a=A, b=B, more=(A,)),
     EvalStep(model="run:runs/first", split="val"),
 ]
 
@@ -20,6 +22,11 @@ def test_a_step_survives_json(step):
     (plain,) = Recipe(steps=(step,)).as_data()["steps"]
     ((verb, fields),) = json.loads(json.dumps(plain)).items()
     assert STEPS[verb](**fields) == step
+
+
+def test_a_joining_step_names_its_networks_by_letter():
+    assert StitchStep(a=A, b=B).networks == {"a": A, "b": B}
+    assert SearchStep(a=A, b=B, more=(A, "run:c")).networks == {"a": A, "b": B, "c": A, "d": "run:c"}
 
 
 def test_the_name_is_no_part_of_what_is_done():
@@ -41,9 +48,19 @@ def test_steps_and_stages_are_frozen():
         (lambda: StitchStep(a=A, b=B, at="relu5"), "'relu5' names no two layers; expected X:Y"),
         (lambda: StitchStep(a=A, b=B, at="relu5:"), "names no two layers"),
         (lambda: StitchStep(a=A, b=B, at="a:b:c"), "names no two layers"),
-        (lambda: StitchStep(a=A, b=B, adapter="lineer"), "expected one of linear, identity; nearest: linear"),
+        (lambda: StitchStep(a=A, b=B, at=5), "names no two layers"),
+        (lambda: StitchStep(a=A, b=B, at="a:b,c:d"), "joins 3 networks, and there are 2; expected"),
+        (lambda: StitchStep(a=A, b=B, more=(A,), at="a:b"), "joins 2 networks, and there are 3; .* --at X1:Y1,X2:Y2"),
+        (lambda: StitchStep(a=A, b=B, more=(A,) * 25), "at most 24 items"),
+        (lambda: SearchStep(a=A, b=B, more=("tiny10",)), "does not start with a kind of source"),
+        (
+            lambda: StitchStep(a=A, b=B, adapter="lineer"),
+            "expected one of linear, mlp, conv3x3, lowrank, identity; nearest: linear",
+        ),
         (lambda: StitchStep(a=A, b=B, ridge=float("inf")), "finite"),
         (lambda: StitchStep(a=A, b=B, ridge=-1), "greater than or equal to 0"),
+        (lambda: StitchStep(a=A, b=B, rank=0), "greater than or equal to 1"),
+        (lambda: StitchStep(a=A, b=B, rank=4), "kind linear has no rank: --adapter lowrank"),
         (lambda: SearchStep(a=A, b=B, top=0), "greater than or equal to 1"),
         (lambda: EvalStep(model=A, split="all"), "'train', 'val' or 'test'"),
         (lambda: Stage(moves=()), "at least 1"),

@@ -16,8 +16,7 @@ class Adapter(nn.Module, ABC):
     """A module from the activation at ``source`` to what ``target``'s decoder expects.
 
     A kind is a subclass with this constructor; it raises AdapterError for cuts it cannot join, and draws
-    random numbers from ``generator`` only. A ``fittable`` kind is an affine map of the channels and a
-    :class:`~suture.adapters.route.Route`, and overrides :meth:`set_map`.
+    random numbers from ``generator`` only. A ``fittable`` kind is a :class:`~suture.adapters.mapped.Mapped`.
     """
 
     fittable: ClassVar[bool] = False
@@ -34,12 +33,17 @@ class Adapter(nn.Module, ABC):
         """Whether this adapter is of no use before ``fit``: its start is least squares."""
         return self.fittable and self.spec.start == "least-squares"
 
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of its maps for one image; moving between layouts and grids is left out."""
+        return 0
+
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """(N, *source.shape) to (N, *target.shape), but for the grid with ``resample="none"``."""
 
     def set_map(self, weight: Tensor, bias: Tensor) -> None:
-        """Write ``weight`` (target channels, source channels) and ``bias`` (target channels,) in place."""
+        """Become the affine map of the channels ``weight`` (target, source) and ``bias`` (target,), in place."""
         del weight, bias
         raise nothing_to_fit(self.spec)
 

@@ -113,12 +113,18 @@ def decompose(sums: Sums) -> Spectrum:
     return Spectrum(torch.where(values > rounding, values, 0.0), vectors)
 
 
-def solve(sums: Sums, ridge: float = 0.0, spectrum: Spectrum | None = None) -> tuple[Tensor, Tensor, float]:
+def solve(
+    sums: Sums, ridge: float = 0.0, spectrum: Spectrum | None = None, rank: int | None = None
+) -> tuple[Tensor, Tensor, float]:
     """W (q, p), b (q,) and the share of y's variance that is left, 1 − R², in [0, 1].
 
     Minimises Σ ‖y − W x − b‖² + ridge · ‖W‖² over the n rows of one source: ``ridge`` is absolute, so its
     effect shrinks as rows are added, and b is not penalised. Without ridge, the solution of minimum norm.
     ``spectrum``, from :func:`decompose`, saves computing it again for another target. A constant y leaves 0.
+
+    With ``rank``, the best W of at most that rank: W's outputs projected on the first principal directions of the
+    fitted values (Izenman 1975, "Reduced-rank regression for the multivariate linear model", with the identity as
+    weight; with ridge, Mukherjee & Zhu 2011, "Reduced rank ridge regression and its kernel extensions").
 
     Needs at least one row.
     """
@@ -128,6 +134,10 @@ def solve(sums: Sums, ridge: float = 0.0, spectrum: Spectrum | None = None) -> t
     values = spectrum.values[kept, None]
     cross = vectors.T @ (sums.cross - torch.outer(sums.x_total, sums.y_total) / sums.n)
     turned = cross / (values + ridge)
+    if rank is not None:
+        fitted = turned * (values + ridge).sqrt()  # the Gram matrix of which is that of the fitted values
+        leading = torch.linalg.svd(fitted, full_matrices=False).Vh[:rank]
+        turned = turned @ leading.T @ leading
     weight = (vectors @ turned).T
     bias = sums.y_shift + sums.y_total / sums.n - weight @ (sums.x_shift + sums.x_total / sums.n)
     variance = (sums.squares - sums.y_total.square() / sums.n).sum()

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from suture.adapters.adapter import KINDS, Adapter, build, nothing_to_fit
+from suture.adapters.batches import checked, chunks, no_images
 from suture.adapters.layouts import Frame, to_rows
 from suture.adapters.lstsq import Spectrum, Sums, decompose, empty, pick, solve, update
+from suture.adapters.mapped import Mapped
 from suture.adapters.route import Route, fitting_route
 from suture.errors import AdapterError
 from suture.spec.adapter import AdapterSpec
 from suture.spec.cut import Cut
-
-CHUNK_BYTES = 2**22  # of rows in float64, so that they stay in a processor's cache
 
 
 @dataclass(frozen=True)
@@ -26,22 +26,25 @@ class FitReport:
     rank: int
 
 
+Column = tuple[int, Frame]  # a source, and how its tokens lie, which may depend on the target
+
+
 @dataclass
 class _Group:
     """Sources and targets that meet on one frame: each source is moved, and has its Gram, once for all."""
 
-    routes: dict[int, Route] = field(default_factory=dict)
+    routes: dict[Column, Route] = field(default_factory=dict)
     targets: list[int] = field(default_factory=list)
     sums: Sums | None = None
-    spectra: dict[int, Spectrum] = field(default_factory=dict)
+    spectra: dict[Column, Spectrum] = field(default_factory=dict)
 
 
 class PairFits:
-    """Maps between all ``pairs`` (i, j) of a source and a target cut that a route joins.
+    """Maps of the channels between all ``pairs`` (i, j) of a source and a target cut that the kind can join.
 
     Feed batches to :meth:`update`, then read :meth:`solve` or :meth:`adapter` of any pair, at any time.
     Memory is O(Σp² + Σp · Σq) in the channels for every frame among the targets, whatever the number of
-    images.
+    images. A kind that is linear in more than the channels (conv3x3) gets the best map of the channels alone.
 
     Raises AdapterError for a kind that has nothing to fit.
     """
@@ -50,19 +53,22 @@ class PairFits:
         self.sources = tuple(sources)
         self.targets = tuple(targets)
         self.spec = spec or AdapterSpec()
-        if not KINDS[self.spec.kind].fittable:
+        kind = KINDS[self.spec.kind]
+        if not issubclass(kind, Mapped):
             raise nothing_to_fit(self.spec)
+        self._kind = kind
         self._groups: dict[Frame, _Group] = {}
         pairs = []
         for i, source in enumerate(self.sources):
             for j, target in enumerate(self.targets):
                 try:
-                    route = fitting_route(source, target, self.spec.resample)
+                    kind.max_rank(self.spec, source, target)
                 except AdapterError:
                     continue
                 pairs.append((i, j))
+                route = fitting_route(source, target, self.spec.resample)
                 group = self._groups.setdefault(route.target_frame, _Group())
-                group.routes[i] = route
+                group.routes[i, route.frame] = route
                 if j not in group.targets:
                     group.targets.append(j)
         self.pairs = tuple(pairs)
@@ -73,16 +79,14 @@ class PairFits:
 
         Raises AdapterError, and adds nothing, when one is not finite or has another number of images.
         """
-        xs = [_checked(x, cut, len(xs[0])) for x, cut in zip(xs, self.sources, strict=True)]
-        ys = [_checked(y, cut, len(xs[0])) for y, cut in zip(ys, self.targets, strict=True)]
+        xs = [checked(x, cut, len(xs[0])) for x, cut in zip(xs, self.sources, strict=True)]
+        ys = [checked(y, cut, len(xs[0])) for y, cut in zip(ys, self.targets, strict=True)]
         for frame, group in self._groups.items():
-            widths = [self.sources[i].channels for i in group.routes]
+            widths = [self.sources[i].channels for i, _ in group.routes]
             width = sum(self.targets[j].channels for j in group.targets)
             sums = group.sums or empty(widths, width, xs[0].device)
-            images = max(1, CHUNK_BYTES // (8 * frame.positions * (sum(widths) + width)))
-            for start in range(0, len(xs[0]), images):
-                chunk = slice(start, start + images)
-                x = [route.rows(xs[i][chunk]) for i, route in group.routes.items()]
+            for chunk in chunks(len(xs[0]), frame.positions, sum(widths) + width):
+                x = [route.rows(xs[i][chunk]) for (i, _), route in group.routes.items()]
                 y = [to_rows(ys[j][chunk], self.targets[j].layout) for j in group.targets]
                 sums = update(sums, torch.cat(x, 1), torch.cat(y, 1))
             group.sums = sums
@@ -91,23 +95,22 @@ class PairFits:
     def solve(self, i: int, j: int) -> tuple[Tensor, Tensor, FitReport]:
         """Weight (target channels, source channels) and bias (target channels,) in float64, and the report.
 
-        Raises AdapterError for a pair that no route joins, and before any image was seen.
+        Raises AdapterError for a pair that the kind cannot join, and before any image was seen.
         """
-        route = fitting_route(self.sources[i], self.targets[j], self.spec.resample)
-        group = self._groups[route.target_frame]
+        source, target = self.sources[i], self.targets[j]
+        rank = self._kind.max_rank(self.spec, source, target)
+        route = fitting_route(source, target, self.spec.resample)
+        group, column = self._groups[route.target_frame], (i, route.frame)
         if group.sums is None or group.sums.n == 0:
-            raise AdapterError(
-                f"no images to fit from {self.sources[i]} to {self.targets[j]}",
-                expected="at least one batch with at least one image",
-                instead="--fit-images 1024, or another data set with --data",
-            )
+            raise no_images(source, target)
         before = sum(self.targets[other].channels for other in group.targets[: group.targets.index(j)])
-        columns = slice(before, before + self.targets[j].channels)
-        sums = pick(group.sums, list(group.routes).index(i), columns)
-        if i not in group.spectra:
-            group.spectra[i] = decompose(sums)
-        weight, bias, residual = solve(sums, self.spec.ridge, group.spectra[i])
-        return weight, bias, FitReport(sums.n, residual, group.spectra[i].rank)
+        columns = slice(before, before + target.channels)
+        sums = pick(group.sums, list(group.routes).index(column), columns)
+        if column not in group.spectra:
+            group.spectra[column] = decompose(sums)
+        spectrum = group.spectra[column]
+        weight, bias, residual = solve(sums, self.spec.ridge, spectrum, rank)
+        return weight, bias, FitReport(sums.n, residual, spectrum.rank)
 
     def adapter(self, i: int, j: int) -> Adapter:
         """A new adapter of the pair with the fitted map, in float32 on the CPU."""
@@ -115,20 +118,3 @@ class PairFits:
         adapter = build(self.spec, self.sources[i], self.targets[j])
         adapter.set_map(weight, bias)
         return adapter
-
-
-def _checked(x: Tensor, cut: Cut, images: int) -> Tensor:
-    if len(x) != images:
-        raise AdapterError(
-            f"the batch at {cut} has {len(x)} images, the first has {images}",
-            expected="activations of the same images at every cut",
-            instead="the same batch through both networks",
-        )
-    if not torch.isfinite(x).all():
-        raise AdapterError(
-            f"the activations at {cut} are not finite",
-            expected="finite numbers",
-            instead="weights and preprocessing that fit each other, --precision float32, or an earlier cut",
-        )
-    x = x.cpu() if x.device.type == "mps" else x  # which has no float64
-    return x if x.dtype == torch.float64 else x.float()

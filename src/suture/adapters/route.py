@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from suture.adapters.layouts import Frame, frame_of, from_grid, to_grid, to_rows
-from suture.errors import AdapterError
 from suture.spec.adapter import Resample
 from suture.spec.cut import Cut, Layout
 
@@ -23,12 +22,13 @@ class Route:
     """From one layout and frame to another; calling it moves an activation.
 
     - Equal layouts and frames: the activation itself, untouched.
-    - To a single position: the mean over all positions, a class token among them.
+    - To a single position: the mean over all positions, extra tokens among them.
     - From a single position: the same value everywhere.
     - Grid to grid: bilinear, corners not aligned, antialiased only when a side shrinks; or ``nearest``, which
-      takes the nearest pixel centre.
-    - A class token goes to the class token, is dropped where the target has none, and is the mean over the
-      grid where the source has none.
+      takes the nearest pixel centre. To a grid of one cell: the mean.
+    - Loose tokens, on either side: the same along one axis, the cells of the other grid taken row by row.
+    - Extra tokens go over in order, as many as both sides have; what the source has more is dropped, what the
+      target has more is the mean over the source's grid.
     """
 
     layout: Layout
@@ -39,34 +39,31 @@ class Route:
 
     @property
     def reduces(self) -> bool:
-        return self.target_frame.positions < self.frame.positions
+        return self.target_frame.cells < self.frame.cells
 
     def __call__(self, x: Tensor) -> Tensor:
         if (self.layout, self.frame) == (self.target_layout, self.target_frame):
             return x
-        grid, token = to_grid(x, self.layout, self.frame)
-        moved = self._move(grid, token)
-        if not self.target_frame.token:
-            token = None
-        elif token is None:
-            token = grid.flatten(2).mean(2, keepdim=True)
-        return from_grid(moved, token, self.target_layout)
+        grid, extra = to_grid(x, self.layout, self.frame)
+        return from_grid(self._cells(grid, extra), self._extra(grid, extra), self.target_layout, self.target_frame)
 
-    def _move(self, grid: Tensor, token: Tensor | None) -> Tensor:
-        size = self.target_frame.grid
-        if self.frame.grid == size and (size != (1, 1) or token is None):
-            return grid
-        if size == (1, 1):
-            everything = grid.flatten(2) if token is None else torch.cat([token, grid.flatten(2)], 2)
+    def _cells(self, grid: Tensor, extra: Tensor | None) -> Tensor:
+        if self.target_layout is Layout.NC or self.target_frame.positions == 1 < self.frame.positions:
+            everything = grid.flatten(2) if extra is None else torch.cat([extra, grid.flatten(2)], 2)
             return everything.mean(2)[:, :, None, None]
-        if self.frame.grid == (1, 1):
-            return grid.expand(-1, -1, *size)
-        if self.resample == "nearest":
-            return F.interpolate(grid, size, mode="nearest-exact")
-        if all(after >= before for before, after in zip(self.frame.grid, size, strict=True)):
-            return F.interpolate(grid, size, mode="bilinear", align_corners=False)
-        wide = grid.float() if grid.dtype in HALF else grid  # the CPU's antialiasing knows no half precision
-        return F.interpolate(wide, size, mode="bilinear", align_corners=False, antialias=True).to(grid.dtype)
+        if not (self.frame.loose or self.target_frame.loose):
+            return _resized(grid, self.frame.grid, self.target_frame.grid, self.resample)
+        order = grid.flatten(2).unsqueeze(2)
+        order = _resized(order, (1, self.frame.cells), (1, self.target_frame.cells), self.resample)
+        return order.reshape(*order.shape[:2], *self.target_frame.grid)
+
+    def _extra(self, grid: Tensor, extra: Tensor | None) -> Tensor | None:
+        wanted, parts = self.target_frame.extra, []
+        if wanted and extra is not None:
+            parts.append(extra[:, :, :wanted])
+        if wanted > self.frame.extra:
+            parts.append(grid.flatten(2).mean(2, keepdim=True).expand(-1, -1, wanted - self.frame.extra))
+        return torch.cat(parts, 2) if parts else None
 
     def rows(self, x: Tensor) -> Tensor:
         """The activation at the target's positions, as a matrix (N · positions, C)."""
@@ -74,30 +71,49 @@ class Route:
 
 
 def route(source: Cut, target: Cut, resample: Resample = "bilinear") -> Route:
-    """The route between two cuts.
+    """The route between two cuts: there is one for every pair.
 
-    With ``none`` a grid keeps its size (only layout and class token follow the target); a vector, which has
-    no grid, is still pooled to or spread out.
-
-    Raises AdapterError when tokens that fit no grid meet other positions.
+    With ``none`` a grid or a number of tokens stays as it is, and only layout and extra tokens follow the
+    target. Resampled, bilinearly, is still what cannot stay: to or from a vector, loose tokens to a map, and to
+    nested tokens from anything else.
     """
     frame, target_frame = frame_of(source, target), frame_of(target, source)
-    vector = Layout.NC in (source.layout, target.layout)
-    if frame.loose or target_frame.loose:
-        if resample == "none" and source.layout is target.layout:
-            target_frame = frame
-        elif not vector and frame != target_frame:
-            raise AdapterError(
-                f"no grid leads from {source} to {target}",
-                expected="tokens that fill the other cut's grid or a square, with at most one class token, "
-                "or as many tokens on both sides, or a vector",
-                instead="another pair of cuts with --at (`suture layers NETWORK` lists them)",
-            )
-    elif resample == "none" and not vector:
-        target_frame = replace(target_frame, grid=frame.grid)
+    if resample == "none":
+        target_frame = _kept(source, frame, target, target_frame)
     return Route(source.layout, frame, target.layout, target_frame, resample)
 
 
 def fitting_route(source: Cut, target: Cut, resample: Resample = "bilinear") -> Route:
     """The route a fit takes: where nothing is resampled later, bilinear, as a fit needs equal positions."""
     return route(source, target, "bilinear" if resample == "none" else resample)
+
+
+def _kept(source: Cut, frame: Frame, target: Cut, wanted: Frame) -> Frame:
+    """The target's frame, of a decoder that takes any: the source's grid where the layout can hold it."""
+    if Layout.NC in (source.layout, target.layout):
+        return wanted
+    if wanted.nest:
+        return frame if source.layout is target.layout and len(frame.nest) == len(wanted.nest) else wanted
+    if wanted.loose:  # nobody knows which of its tokens are extra, so all go over
+        return replace(frame, nest=())
+    if frame.loose and target.layout in (Layout.NCHW, Layout.NHWC):
+        return wanted
+    return replace(wanted, grid=frame.grid, loose=frame.loose)
+
+
+def _resized(grid: Tensor, before: tuple[int, int], after: tuple[int, int], resample: Resample) -> Tensor:
+    """(N, C, H, W) from the one size to the other. Where they are equal the grid may have any size."""
+    if before == after:
+        return grid
+    if after == (1, 1):
+        return grid.mean((2, 3), keepdim=True)
+    if before == (1, 1):
+        return grid.expand(-1, -1, *after)
+    if resample == "nearest":
+        return F.interpolate(grid, after, mode="nearest-exact")
+    if all(new >= old for old, new in zip(before, after, strict=True)):
+        return F.interpolate(grid, after, mode="bilinear", align_corners=False)
+    if after[1] == 1:  # torch 2.15 antialiases to one column wrongly on the CPU, to one row rightly
+        return _resized(grid.transpose(2, 3), before[::-1], after[::-1], resample).transpose(2, 3)
+    wide = grid.float() if grid.dtype in HALF else grid  # the CPU's antialiasing knows no half precision
+    return F.interpolate(wide, after, mode="bilinear", align_corners=False, antialias=True).to(grid.dtype)

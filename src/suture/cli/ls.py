@@ -1,30 +1,43 @@
 """``suture ls``."""
 
+import re
+from collections import Counter
+from dataclasses import asdict
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from suture.cli import options
 from suture.cli.app import app
-from suture.errors import UsageError, nearest
+from suture.errors import UsageError, listed, nearest
 from suture.spec import names
 
 KINDS = ("models", "data", "adapters", "runs")
+FAMILIES = 24
+FEW, MANY = 12, 100
 
 
 @app.command("ls", rich_help_panel="Look")
 def ls(
     what: Annotated[str, typer.Argument(help="models, data, adapters or runs.")] = "models",
-    filter: Annotated[str, typer.Option(help="Only names that contain this.")] = "",
+    filter: Annotated[
+        str, typer.Option(help="Only names that contain this, or fit it where it has a * or ?. Case does not matter.")
+    ] = "",
     json: options.Json = False,
 ) -> None:
-    """What there is: networks by source, data sets, adapters, finished runs.
+    """What there is: networks by source, data sets, adapters, finished runs. Nothing is fetched.
 
     Examples:
 
       suture ls models --filter resnet
+
+      suture ls models --filter 'timm:vit_tiny*'
 
       suture ls runs
     """
@@ -34,11 +47,31 @@ def ls(
             expected=", ".join(KINDS),
             instead=f"suture ls {nearest(what, KINDS)[0]}",
         )
-    found = [entry for entry in _entries(what) if filter in entry["name"]]
-    options.show({what: found}, _table, json)
+    entries = _entries(what)
+    found = [entry for entry in entries if matches(filter, entry["name"])]
+    if not found:
+        near = f" fit {filter!r}; the nearest are {_nearest(filter, entries)}" if entries else " here"
+        options.watch(quiet=False).say(f"no {what}{near}")
+    if found or json:
+        draw = _table if what != "models" else _models if filter else _overview
+        options.show({what: found}, draw, json)
 
 
-def _entries(what: str) -> list[dict[str, str]]:
+def matches(pattern: str, name: str) -> bool:
+    """Whether ``name`` contains ``pattern``; with a * or ?, whether all of it, or of what follows KIND:, fits."""
+    pattern, name = pattern.lower(), name.lower()
+    if not set("*?") & set(pattern):
+        return pattern in name
+    return fnmatchcase(name, pattern) or fnmatchcase(name.partition(":")[2], pattern)
+
+
+def _nearest(pattern: str, entries: list[dict[str, Any]]) -> str:
+    plain = {entry["name"].rpartition(":")[2]: entry["name"] for entry in reversed(entries)}
+    wanted = re.sub(r"[*?]", "", pattern).rpartition(":")[2]
+    return listed(plain[name] for name in nearest(wanted, plain))
+
+
+def _entries(what: str) -> list[dict[str, Any]]:
     if what == "data":
         told = {"sample": "bundled", "cifar10": "cifar10[:ROOT]", "folder": "folder:PATH", "npz": "npz:PATH"}
         return [{"name": name, "what": told[name]} for name in names.DATA]
@@ -48,16 +81,9 @@ def _entries(what: str) -> list[dict[str, str]]:
         paths = sorted(Path("runs").glob("*/recipe.yaml"))
         state = {True: "finished", False: "not finished; the same command goes on"}
         return [{"name": p.parent.name, "what": state[(p.parent / "result.json").exists()]} for p in paths]
-    return _models()
+    from suture.sources.catalog import catalog
 
-
-def _models() -> list[dict[str, str]]:
-    from torchvision import models
-
-    bundled = [{"name": f"zoo:{name}", "what": "bundled, trained on CIFAR-10"} for name in names.BUNDLED]
-    plain = [{"name": f"zoo:{name}", "what": "architecture; weights by @PATH or @none"} for name in names.ZOO]
-    outside = [{"name": f"torchvision:{name}", "what": "classifier"} for name in models.list_models(module=models)]
-    return bundled + plain + outside
+    return [asdict(entry) for entry in catalog()]
 
 
 def _table(result: dict[str, Any]) -> Table:
@@ -68,3 +94,46 @@ def _table(result: dict[str, Any]) -> Table:
     for entry in entries:
         table.add_row(entry["name"], entry["what"])
     return table
+
+
+def _models(result: dict[str, Any]) -> Table:
+    entries = result["models"]
+    table = Table(title=f"{len(entries)} models", title_justify="left")
+    table.add_column("name", no_wrap=True)
+    table.add_column("kind", no_wrap=True)
+    table.add_column("weights")
+    for entry in entries:
+        told = {
+            "bundled": "bundled",
+            "published": f"fetched: {listed(entry['tags'], 99 if len(entries) <= FEW else 2)}",
+            "none": "none: add @none or @PATH",
+        }
+        table.add_row(Text(entry["name"]), entry["kind"], Text(told[entry["weights"]]))
+    return table
+
+
+def _overview(result: dict[str, Any]) -> RenderableType:
+    """All networks on one screen: names where they are few, else the largest families."""
+    entries = result["models"]
+    parts: list[RenderableType] = []
+    told = {"bundled": "with bundled weights", "published": "with weights fetched on first use", "none": "without"}
+    for kind in dict.fromkeys(entry["kind"] for entry in entries):
+        own = [entry for entry in entries if entry["kind"] == kind]
+        counts = Counter(entry["weights"] for entry in own)
+        weights = ", ".join(f"{count} {told[key]}" for key, count in counts.items())
+        parts.append(Text(f"{kind}: {len(own)} networks, {weights}", style="bold"))
+        parts.append(Padding(Text(_names(own)), (0, 0, 1, 2)))
+    parts.append(Text("suture ls models --filter TEXT   names that contain TEXT, and their weights"))
+    parts.append(Text("suture ls models --filter 'vit*' names that fit a pattern; --json for all at once"))
+    return Group(*parts)
+
+
+def _names(entries: list[dict[str, Any]]) -> str:
+    if len(entries) <= FEW:
+        return ", ".join(entry["name"] for entry in entries)
+    short = [entry["name"].partition(":")[2] for entry in entries]
+    if len(short) <= MANY:
+        return ", ".join(short)
+    families = Counter(re.split("[^a-z]", name)[0] for name in short)
+    shown = ", ".join(f"{name}* ({count})" for name, count in families.most_common(FAMILIES))
+    return f"{shown} and {len(families) - FAMILIES} more families"

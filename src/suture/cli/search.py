@@ -16,22 +16,26 @@ from suture.spec.recipe import SearchStep
 def search(
     a: joins.A,
     b: joins.B,
-    top: Annotated[int, typer.Option(min=1, help="Train so many of the best pairs")] = 5,
-    score_images: Annotated[int, typer.Option(min=1, help="Validation images that score a pair, at most")] = 1024,
+    more: joins.More = None,
+    top: Annotated[int, typer.Option(min=1, help="Train so many of the best hybrids")] = 5,
+    score_images: Annotated[int, typer.Option(min=1, help="Validation images that score a hybrid, at most")] = 1024,
     **given: Any,
 ) -> None:
     """Find where to cut: score every pair of cuts of A and B, train the best few, and test the winner.
 
     Every pair is stitched in closed form on training images and scored on validation images; the winner among the
-    trained is scored on the test images, beside both parents and the pair cut in half.
+    trained is scored on the test images, beside both parents and the pair cut in half. Of three networks, every way to
+    go on from the best few pairs to C is scored as well, and the best chains are trained.
 
     Examples:
 
       suture search zoo:resnet20-a zoo:tiny10-a
 
       suture search zoo:tiny10-a zoo:tiny10-b --data cifar10 --top 8 --epochs 10 --name twins
+
+      suture search zoo:tiny10-a zoo:resnet20-a zoo:tiny10-b --top 3
     """
     fields = take(joins.join, given) | {"stage": take(stages.stage, given)}
-    step = build(SearchStep, a=a, b=b, top=top, score_images=score_images, **fields)
+    step = build(SearchStep, a=a, b=b, more=more or (), top=top, score_images=score_images, **fields)
     recipe = options.recipe(step, take(options.inputs, given))
     options.carry_out(recipe, "search", search_table, take(options.outputs, given))

@@ -6,7 +6,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from suture.reporting.card import lines, sentence
+from suture.reporting.card import lines, place, sentence
+from suture.spec.plan import Plan
 
 
 def share(value: float | None) -> str:
@@ -35,18 +36,17 @@ def eval_table(result: dict[str, Any]) -> Table:
 
 
 def stitch_table(result: dict[str, Any]) -> Table:
-    parts = result["plan"]["parts"]
-    title = f"{parts[0]['cut']} → {parts[1]['cut']}, {result['split']}, {result['n']} images"
+    plan = Plan.from_dict(result["plan"])
+    title = f"{place(plan.at)}, {result['split']}, {result['n']} images"
     table = Table(title=title, title_justify="left")
     table.add_column("")
     table.add_column("network", overflow="fold")
     for column in ("accuracy", "cross-entropy", "agrees with hybrid"):
         table.add_column(column, justify="right")
-    for side, part in zip("ab", parts, strict=True):
-        known = result["parents"][side]
+    for (side, known), part in zip(result["parents"].items(), plan.parts, strict=True):
         table.add_row(
             f"parent {side.upper()}",
-            Text(part["origin"]),
+            Text(part.origin),
             share(known["accuracy"]),
             nats(known["cross_entropy"]),
             share(result["agreement"][side]),

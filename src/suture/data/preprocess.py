@@ -14,6 +14,8 @@ Interpolation = Literal["nearest", "bilinear", "bicubic"]
 class Preprocess(nn.Module):
     """Resize the short side to ``resize``, crop the centre to ``size``, then ``(x - mean) / std``.
 
+    With ``stretch`` both sides become ``resize``, whatever the shape of the image (timm calls it squash).
+
     Input (N, 3, H, W) float in [0, 1]; output (N, 3, size, size), or (N, 3, H, W) where ``size`` is None. To the
     pixel what torchvision's presets do with tensors. Images whose short side is ``resize`` are not resampled.
     Raises DataError for anything that is not a float batch of RGB images.
@@ -29,11 +31,13 @@ class Preprocess(nn.Module):
         size: int | None = None,
         resize: int | None = None,
         interpolation: Interpolation = "bilinear",
+        stretch: bool = False,
     ) -> None:
         super().__init__()
         self.size = size
         self.resize = resize or size
         self.interpolation = interpolation
+        self.stretch = stretch
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
@@ -50,8 +54,8 @@ class Preprocess(nn.Module):
         size, resize, short = self.size, self.resize, min(images.shape[-2:])
         if size is None or resize is None:
             return images
-        if short != resize:
-            grid = [resize * side // short for side in images.shape[-2:]]
+        grid = [resize if self.stretch else resize * side // short for side in images.shape[-2:]]
+        if grid != list(images.shape[-2:]):
             smooth = self.interpolation != "nearest"
             images = F.interpolate(
                 images,
@@ -65,4 +69,5 @@ class Preprocess(nn.Module):
 
     def extra_repr(self) -> str:
         mean, std = ([round(v, 4) for v in t.flatten().tolist()] for t in (self.mean, self.std))
-        return f"size={self.size}, resize={self.resize}, mean={mean}, std={std}, {self.interpolation}"
+        stretch = ", stretch" if self.stretch else ""
+        return f"size={self.size}, resize={self.resize}, mean={mean}, std={std}, {self.interpolation}{stretch}"

@@ -1,7 +1,7 @@
 """Which legal cuts are block cuts.
 
-The outputs of modules, outside residual blocks; of each run of cuts that differ only by normalisation, activation,
-dropout or identity the last.
+The outputs of residual blocks, and of modules outside of them; of each run of cuts that differ only by normalisation,
+activation, dropout or identity the last.
 """
 
 from collections.abc import Collection, Mapping
@@ -63,7 +63,8 @@ def block_cuts(
     for node in program.graph.nodes:
         if node in running:
             plain = plain and _is_trivial(program, node)
-        if node in legal and names[node].call and home(program, names, node) not in residual:
+        call = names[node].call if node in legal else None
+        if call and (call in residual or home(program, names, node) not in residual):
             if plain and previous is not None:
                 result.discard(previous)
             result.add(node)

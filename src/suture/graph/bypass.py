@@ -13,15 +13,17 @@ from suture.graph.piece import fill
 
 @final
 class ChainEncoder(nn.Module):
-    """Runs the first modules of a chain, one after the other."""
+    """Runs some modules of a chain, one after the other; ``clone`` keeps them from writing to what they are given."""
 
-    def __init__(self, inventory: Inventory, paths: Sequence[str]) -> None:
+    def __init__(self, inventory: Inventory, paths: Sequence[str], clone: bool = False) -> None:
         super().__init__()
         self.training = inventory.network.training
         fill(self, inventory, paths)
         self._paths = tuple(paths)
+        self._clone = clone
 
     def forward(self, x: Tensor) -> Tensor:
+        x = x.clone() if self._clone else x
         for path in self._paths:
             x = self.get_submodule(path)(x)
         return x

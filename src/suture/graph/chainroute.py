@@ -56,16 +56,23 @@ class ChainRoute(Route):
     def halves(self, place: Place) -> tuple[nn.Module, nn.Module]:
         return self._halves(place.number)
 
+    def between(self, start: Place, end: Place) -> nn.Module:
+        paths = self._paths[start.number + 1 : end.number + 1]
+        return ChainEncoder(self._inventory, paths, clone=self._is_overwritten(start.number))
+
     def taps(self, places: Mapping[str, Place]) -> nn.Module:
         return ChainTap(self._inventory, {name: place.name for name, place in places.items()}, self._calls)
 
     def _halves(self, number: int) -> tuple[nn.Module, nn.Module]:
         paths = self._paths[: number + 1]
-        clone = any(trail.links[number].overwritten for trail in self._trails)
+        clone = self._is_overwritten(number)
         return (
             ChainEncoder(self._inventory, paths),
             ChainDecoder(self._inventory, paths, self._calls, clone),
         )
+
+    def _is_overwritten(self, number: int) -> bool:
+        return any(trail.links[number].overwritten for trail in self._trails)
 
     def _survey(self, first: Trail) -> tuple[Place, ...]:
         reasons = [self._reason(number, first) for number in range(len(self._links))]

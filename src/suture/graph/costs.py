@@ -1,26 +1,33 @@
 """What one pass over a graph shows: shapes, multiply-accumulates, and values that are overwritten later."""
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 from typing import Any, final
 
+import torch
 from torch import Tensor, fx, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from suture.graph.program import Program
+from suture.graph.untouched import untouched
 
 
 @final
 @dataclass(frozen=True)
 class Fact:
-    """One value: its shape (None for anything but one tensor), or the number it is, and what making it took.
+    """One value: its shape (None for anything but one tensor), or the plain Python ``value`` it is, and its cost.
 
-    ``macs`` are multiply-accumulates for the whole batch. ``overwritten`` says that a later node changes it
-    in place, itself or through a view.
+    A plain value is a number, None, or a list of these. ``steady`` says that shapes decide it, and that a batch of
+    another size gives the same.
+    ``macs`` are multiply-accumulates for the whole batch. ``overwritten`` says that a later node changes it in place,
+    itself or through a view.
     """
 
     shape: tuple[int, ...] | None = None
     floating: bool = False
-    number: int | None = None
+    plain: bool = False
+    value: object = None
+    steady: bool = False
     macs: int = 0
     overwritten: bool = False
 
@@ -31,16 +38,48 @@ class Fact:
         return self.floating and self.is_batch(size) and len(self.shape or ()) >= 2
 
 
-def observe(program: Program, owner: nn.Module, example: Tensor) -> tuple[dict[fx.Node, Fact], Any]:
-    """Run ``program`` on ``example`` with the modules of ``owner``; the facts of all nodes, and the output.
+Facts = dict[fx.Node, Fact]
 
-    To be called inside ``untouched`` and without gradients.
+
+def observe(program: Program, whole: nn.Module, example: Tensor, training: bool) -> Facts:
+    """The facts of all nodes of ``program``, from one pass of ``example`` through the modules of ``whole``.
+
+    On the meta device, where nothing is computed, so that shapes alone can have decided a number; for real where the
+    network asks for values or holds tensors that are neither parameters nor buffers. Leaves the network as it is.
     """
+    with untouched(program.inventory.network, training), torch.no_grad():
+        whole.train(training)
+        try:
+            owner, shapes = _on_meta(whole), example.to("meta")
+            facts = _observed(program, owner, shapes)
+            if any(fact.plain for fact in facts.values()):
+                other = _observed(program, owner, torch.cat([shapes, shapes[:1]]))
+                return {node: replace(fact, steady=_is_steady(fact, other[node])) for node, fact in facts.items()}
+            return facts
+        except (RuntimeError, NotImplementedError, TypeError, ValueError, AttributeError):
+            torch.manual_seed(0)
+            return _observed(program, whole, example.clone())
+
+
+def _is_steady(fact: Fact, other: Fact) -> bool:
+    return fact.plain and other.plain and fact.value == other.value
+
+
+def _observed(program: Program, owner: nn.Module, example: Tensor) -> Facts:
     watcher = _Watcher(owner, program.graph)
     with FlopCounterMode(display=False) as counter:
         watcher.counter = counter
-        output = watcher.run(example.clone())
-    return watcher.facts(), output
+        watcher.run(example)
+    return watcher.facts()
+
+
+def _on_meta(module: nn.Module) -> nn.Module:
+    """A copy whose parameters and buffers have shapes but neither values nor gradients."""
+    memo: dict[int, Any] = {}
+    for tensor in (*module.parameters(), *module.buffers()):
+        shape = tensor.detach().to("meta")
+        memo[id(tensor)] = nn.Parameter(shape, requires_grad=False) if isinstance(tensor, nn.Parameter) else shape
+    return copy.deepcopy(module, memo)
 
 
 @final
@@ -69,6 +108,12 @@ class _Watcher(fx.Interpreter):
 
 def _fact(value: Any, macs: int, overwritten: bool) -> Fact:
     if isinstance(value, Tensor):
-        return Fact(tuple(value.shape), value.is_floating_point(), None, macs, overwritten)
-    number = value if isinstance(value, int) and not isinstance(value, bool) else None
-    return Fact(None, False, number, macs, overwritten)
+        return Fact(tuple(value.shape), value.is_floating_point(), macs=macs, overwritten=overwritten)
+    plain = _is_plain(value)
+    return Fact(plain=plain, value=value if plain else None, macs=macs, overwritten=overwritten)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (int, float))

@@ -7,28 +7,37 @@ from typing import final
 from torch import Tensor, fx, nn
 
 from suture.graph.blocks import block_cuts, home
-from suture.graph.costs import Fact
+from suture.graph.costs import Facts
 from suture.graph.layout import layout
 from suture.graph.liveness import Liveness
 from suture.graph.naming import Names, counterparts, named
 from suture.graph.piece import Piece, part
 from suture.graph.program import Program
 from suture.graph.route import Place, Route
+from suture.graph.tokens import cells
 from suture.spec.cut import Cut
-
-Facts = dict[fx.Node, Fact]
 
 
 @final
 class GraphRoute(Route):
     """Cuts where one value is live in both graphs. ``facts`` are those of the eval and of the train graph."""
 
-    def __init__(self, programs: tuple[Program, Program], facts: tuple[Facts, Facts], example: Tensor) -> None:
-        self._program, other = programs
+    def __init__(
+        self,
+        programs: tuple[Program, Program],
+        facts: tuple[Facts, Facts],
+        example: Tensor,
+        auxiliary: tuple[str, ...] = (),
+    ) -> None:
+        self._program, other = (
+            program.unbundled(lambda node, known=known: known[node].shape is not None)  # type: ignore[misc]
+            for program, known in zip(programs, facts, strict=True)
+        )
+        self._auxiliary = auxiliary
         self._facts = facts
         self._batch, self._height = len(example), example.shape[2] if example.ndim == 4 else None
         self._flows = tuple(
-            Liveness(program, known, self._batch) for program, known in zip(programs, facts, strict=True)
+            Liveness(program, known, self._batch) for program, known in zip((self._program, other), facts, strict=True)
         )
         self._twin = counterparts(self._program, other)
         self._back = {theirs: ours for ours, theirs in self._twin.items()}
@@ -48,6 +57,30 @@ class GraphRoute(Route):
         return self._places
 
     @property
+    def auxiliary(self) -> tuple[str, ...]:
+        return self._auxiliary
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        inventory = self._program.inventory
+        run = [
+            inventory.member(str(node.target))
+            for flow in self._flows
+            for node in flow.needed
+            if node.op in ("call_module", "get_attr")
+        ]
+        used = {
+            id(tensor)
+            for member in run
+            for tensor in (member.parameters() if isinstance(member, nn.Module) else (member,))
+        }
+        return tuple(
+            name
+            for name, tensor in inventory.tensors.items()
+            if isinstance(tensor, nn.Parameter) and id(tensor) not in used
+        )
+
+    @property
     def parameters(self) -> int:
         return self._total[0]
 
@@ -56,15 +89,27 @@ class GraphRoute(Route):
         return self._total[1]
 
     def halves(self, place: Place) -> tuple[nn.Module, nn.Module]:
-        nodes = self._both(place)
-        clone = self._is_overwritten(nodes)
-        first = [part(flow.before(node), result=node) for flow, node in zip(self._flows, nodes, strict=True)]
-        second = [
-            part(flow.after(node), start=node, clone=clone, sizes=flow.sizes)
-            for flow, node in zip(self._flows, nodes, strict=True)
+        first = [
+            part(flow.before(node), result=node) for flow, node in zip(self._flows, self._both(place), strict=True)
         ]
-        inventory = self._program.inventory
-        return Piece(inventory, *first), Piece(inventory, *second)
+        return Piece(self._program.inventory, first), self._rest(place, None)
+
+    def between(self, start: Place, end: Place) -> nn.Module:
+        return self._rest(start, end)
+
+    def _rest(self, start: Place, end: Place | None) -> Piece:
+        """What comes after ``start``, up to ``end``."""
+        entries = self._both(start)
+        ends = self._both(end) if end else (None, None)
+        clone = self._is_overwritten(entries)
+        graphs, shape = [], None
+        for flow, entry, last in zip(self._flows, entries, ends, strict=True):
+            nodes = flow.between(entry, last) if last else flow.after(entry)
+            lost = flow.lost(entry)
+            if start.cut and any(lost.get(node) is not None for node in nodes):
+                shape = start.cut.shape
+            graphs.append(part(nodes, start=entry, clone=clone, read=flow.anywhere.read, result=last, given=lost))
+        return Piece(self._program.inventory, graphs, shape)
 
     def taps(self, places: Mapping[str, Place]) -> nn.Module:
         both = {name: self._both(place) for name, place in places.items()}
@@ -73,7 +118,7 @@ class GraphRoute(Route):
             run = {node for pair in both.values() for node in flow.before(pair[mode])}
             wanted = {name: (pair[mode], self._is_overwritten(pair)) for name, pair in both.items()}
             graphs.append(part([node for node in flow.order if node in run], taps=wanted))
-        return Piece(self._program.inventory, *graphs)
+        return Piece(self._program.inventory, graphs)
 
     def _is_overwritten(self, nodes: tuple[fx.Node, fx.Node]) -> bool:
         return any(known[node].overwritten for known, node in zip(self._facts, nodes, strict=True))
@@ -115,16 +160,18 @@ class GraphRoute(Route):
         legal = {node for node, reason in reasons.items() if not reason}
         flow = self._flows[0]
         crossed = {node for node in self._nodes if self._others(node)}
-        running = flow.needed & flow.dependent
+        running = {n for n in flow.needed & flow.dependent if n in self._facts[0] and not self._facts[0][n].plain}
         front = {node for node in legal if node.op == "call_module" and self._is_preprocess(node)}
         blocks = block_cuts(self._program, self._names, legal - front, crossed, running)
         residual = {home(self._program, self._names, node) for node in crossed} - {None}
         places = []
+        last: Cut | None = None
         for number, node in enumerate(self._nodes):
             names, reason = self._names[node], reasons[node]
             if reason and node in crossed and home(self._program, self._names, node) in residual:
                 reason = f"{names.name} is inside a residual block: {reason}"
-            cut = None if reason else self._cut(node, names, node in blocks)
+            cut = None if reason else self._cut(node, names, node in blocks, last)
+            last = cut if cut and cut.grid else last
             readable = node in self._twin and self._facts[0][node].shape is not None
             places.append(Place(number, names.name, names.others, cut, reason, readable))
         return tuple(places)
@@ -138,10 +185,10 @@ class GraphRoute(Route):
         if not self._facts[0][node].floating or node not in self._twin:
             return []
         eval_live = self._flows[0].live[node] - {node}
-        found = [value for value in eval_live if self._facts[0][value].number is None]
+        found = [value for value in eval_live if not self._facts[0][value].plain]
         twin = self._twin[node]
         for value in self._flows[1].live[twin] - {twin}:
-            if value in self._back and self._back[value] not in found and self._facts[1][value].number is None:
+            if value in self._back and self._back[value] not in found and not self._facts[1][value].plain:
                 found.append(self._back[value])
         found.sort(key=lambda value: self._flows[0].place[value])
         return [self._names[v].name if v in self._names else "the input" for v in found]
@@ -166,9 +213,9 @@ class GraphRoute(Route):
             return f"{name} has no entry for each image: its shape is {fact.shape} for a batch of {self._batch}"
         return ""
 
-    def _cut(self, node: fx.Node, names: Names, block: bool) -> Cut:
+    def _cut(self, node: fx.Node, names: Names, block: bool, last: Cut | None) -> Cut:
         shape = (self._facts[0][node].shape or ())[1:]
-        kind = layout(self._program, self._facts[0], node)
+        kind, grid = cells(shape, layout(self._program, self._facts[0], node), last)
         parameters, macs = self._up_to[node]
         cut = Cut(
             name=names.name,
@@ -181,6 +228,7 @@ class GraphRoute(Route):
             macs_after=self._total[1] - macs,
             aliases=names.others,
             block=block,
+            cells=grid,
         )
         if cut.grid is None or self._height is None:
             return cut

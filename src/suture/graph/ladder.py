@@ -6,8 +6,9 @@ from typing import Final, Literal
 from torch import Tensor
 
 from suture.graph import chainroute
+from suture.graph.auxiliary import without_auxiliary
 from suture.graph.costs import observe
-from suture.graph.graphroute import Facts, GraphRoute
+from suture.graph.graphroute import GraphRoute
 from suture.graph.inventory import Inventory
 from suture.graph.piece import Piece
 from suture.graph.program import Program
@@ -29,19 +30,17 @@ def by_fx(inventory: Inventory, example: Tensor, wanted: tuple[Answer, Answer]) 
 
 def _by_graphs(programs: tuple[Program, Program], example: Tensor, wanted: tuple[Answer, Answer]) -> Route:
     network = programs[0].inventory.network
-    facts: list[Facts] = []
-    owner = Piece(programs[0].inventory, programs[0].graph, programs[1].graph)
-    for program, answered, training in zip(programs, wanted, (False, True), strict=True):
-
-        def run(program: Program = program) -> object:
-            known, output = observe(program, owner, example)
-            facts.append(known)
-            return output
-
-        if not agree(answer(network, training, run), answered):
+    whole = Piece(programs[0].inventory, [program.graph for program in programs])
+    for training, answered in zip((False, True), wanted, strict=True):
+        found = answer(network, training, lambda mode=training: whole.train(mode)(example.clone()))  # type: ignore[misc]
+        if not agree(found, answered):
             mode = "train" if training else "eval"
             raise RungError(f"the graph does not give the network's own output in {mode} mode")
-    return GraphRoute(programs, (facts[0], facts[1]), example)
+    programs, auxiliary = without_auxiliary(programs, (wanted[0].output, wanted[1].output))
+    calm, wild = (
+        observe(program, whole, example, training) for program, training in zip(programs, (False, True), strict=True)
+    )
+    return GraphRoute(programs, (calm, wild), example, auxiliary)
 
 
 def by_export(inventory: Inventory, example: Tensor, wanted: tuple[Answer, Answer]) -> Route:

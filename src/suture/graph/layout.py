@@ -25,10 +25,20 @@ _HOMES: Final = {
 
 
 def layout(program: Program, facts: Mapping[fx.Node, Fact], node: fx.Node) -> Layout:
-    """Two axes are NC, three NLC; four NCHW unless the nearest telling neighbour works on the last axis."""
+    """Two axes are NC, three tokens; four NCHW unless the nearest telling neighbour works on the last axis.
+
+    Tokens are NLC unless the next to work on them is a convolution. More than four axes are tokens as well.
+    """
     axes = len(facts[node].shape or ())
-    if axes != 4:
-        return Layout.NC if axes == 2 else Layout.NLC
+    if axes == 2:
+        return Layout.NC
+    if axes == 3:
+        first = _nearest(
+            facts, node, lambda other: other.users, lambda other: _takes_tokens(program, other), past=False
+        )
+        return first or Layout.NLC
+    if axes > 4:
+        return Layout.NLC
 
     def consumer(other: fx.Node) -> Layout | None:
         return _reads(program, other)
@@ -68,7 +78,7 @@ def _nearest(
 
 def _folded(tokens: tuple[int, ...] | None, grid: tuple[int, ...] | None) -> Layout | None:
     """What a grid must be if its rows and columns are the tokens of a neighbour."""
-    if tokens is None or grid is None or len(tokens) != 3:
+    if tokens is None or grid is None or (len(tokens), len(grid)) != (3, 4):
         return None
     last = tokens[1:] == (grid[1] * grid[2], grid[3])
     first = tokens[1:] == (grid[1], grid[2] * grid[3])
@@ -89,6 +99,14 @@ def _works_on(program: Program, node: fx.Node) -> Layout | None:
     if operation(node) in ("layer_norm", "linear"):
         return Layout.NHWC
     return Layout.NCHW if operation(node) in _CHANNELS_FIRST else None
+
+
+def _takes_tokens(program: Program, node: fx.Node) -> Layout | None:
+    if node.op == "call_module" and isinstance(
+        program.inventory.modules[str(node.target)], (nn.Conv1d, nn.BatchNorm1d)
+    ):
+        return Layout.NCL
+    return Layout.NLC if _works_on(program, node) is Layout.NHWC else None
 
 
 def _order(node: fx.Node) -> tuple[object, ...]:

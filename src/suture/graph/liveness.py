@@ -1,11 +1,12 @@
 """Which values are still needed after each node of a graph."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import final
 
 from torch import fx
 
-from suture.graph.costs import Fact
+from suture.graph.anywhere import anywhere
+from suture.graph.costs import Facts
 from suture.graph.program import Program, operation
 from suture.graph.purity import is_pure
 
@@ -15,35 +16,37 @@ class Liveness:
     """One sweep over one graph.
 
     ``live[node]`` are the values that depend on the input, exist once ``node`` has run, and are read by what
-    runs later. Not counted: values that depend on nothing (parameters and what is computed from them), and
-    numbers that depend on nothing but the batch size; both can be had again on either side of a cut. What is
-    computed from an attribute that some node changes counts, for it must be computed once and in its place.
+    runs later. Not counted: values that depend on nothing (parameters and what is computed from them) or on nothing
+    but shapes, which can be had again on either side of a cut. What is computed from an attribute that some node
+    changes counts, for it must be computed once and in its place.
     """
 
-    def __init__(self, program: Program, facts: dict[fx.Node, Fact], batch: int) -> None:
+    def __init__(self, program: Program, facts: Facts, batch: int) -> None:
         self.program = program
         self.order: list[fx.Node] = list(program.graph.nodes)
         self.place = {node: number for number, node in enumerate(self.order)}
         self.impure = {node for node in self.order if not is_pure(node, program.inventory)}
-        dependent = self._dependent()
-        self.sizes = {node for node in dependent if _is_batch_size(node, facts, batch)}
-        self.dependent = dependent - self._from_batch_size(dependent, facts)
+        self._touched = self._dependent()
+        self.anywhere = anywhere(self.order, self._touched, self.impure, facts, batch)
+        self.dependent = {node for node in self._touched if node not in self.anywhere}
         self.needed = self.slice({program.output} | self.impure)
         self.live = self._sweep()
 
     def inputs(self, node: fx.Node) -> list[fx.Node]:
         """What a node reads; a batch size can be read off any tensor, so it reads none in particular."""
-        return [] if node in self.sizes else node.all_input_nodes
+        return [] if node in self.anywhere.read else node.all_input_nodes
 
-    def slice(self, ends: Iterable[fx.Node], stop: fx.Node | None = None) -> set[fx.Node]:
-        """``ends`` and all they are computed from, up to ``stop`` (left out)."""
+    def slice(
+        self, ends: Iterable[fx.Node], stop: fx.Node | None = None, given: Container[fx.Node] = ()
+    ) -> set[fx.Node]:
+        """``ends`` and all they are computed from, up to ``stop`` (left out) and to what is ``given``."""
         found: set[fx.Node] = set()
         waiting = list(ends)
         while waiting:
             node = waiting.pop()
             if node not in found and node is not stop:
                 found.add(node)
-                waiting.extend(self.inputs(node))
+                waiting.extend(() if node in given else self.inputs(node))
         return found
 
     def before(self, cut: fx.Node) -> list[fx.Node]:
@@ -54,14 +57,36 @@ class Liveness:
 
     def after(self, cut: fx.Node) -> list[fx.Node]:
         """The nodes that the part after ``cut`` runs, in order, the output node included."""
-        end = self.place[cut]
-        ends = {self.program.output} | {node for node in self.impure if self.place[node] > end}
-        found = self.slice(ends, stop=cut)
+        return self._from(cut, {self.program.output}, self.program.output)
+
+    def between(self, start: fx.Node, end: fx.Node) -> list[fx.Node]:
+        """The nodes that the part after ``start`` and up to ``end`` runs, in order."""
+        return self._from(start, {end}, end)
+
+    def lost(self, start: fx.Node) -> dict[fx.Node, object]:
+        """The fixed values that cannot be computed from ``start``, as they were for the example."""
+        had = self._had_from(start) | {node for node in self.impure if self.place[node] > self.place[start]}
+        return {node: value for node, value in self.anywhere.fixed.items() if node not in had}
+
+    def _from(self, start: fx.Node, ends: set[fx.Node], last: fx.Node) -> list[fx.Node]:
+        first, stop = self.place[start], self.place[last]
+        ends = ends | {node for node in self.impure if first < self.place[node] <= stop}
+        found = self.slice(ends, stop=start, given=self.lost(start))
         return [node for node in self.order if node in found]
+
+    def _had_from(self, start: fx.Node) -> set[fx.Node]:
+        """What can be computed from ``start``, attributes and batch sizes alone."""
+        had = {start}
+        for node in self.order[self.place[start] + 1 :]:
+            inputs = [source for source in node.all_input_nodes if source in self._touched]
+            if node in self.anywhere.read or all(source in had for source in inputs):
+                had.add(node)
+        return had | {node for node in self.order if node not in self._touched}
 
     def _with_sources(self, ends: set[fx.Node]) -> list[fx.Node]:
         found = self.slice(ends)
-        while sources := {source for size in found & self.sizes for source in size.all_input_nodes} - found:
+        read = self.anywhere.read
+        while sources := {source for node in found & read for source in node.all_input_nodes} - found:
             found |= self.slice(sources)
         return [node for node in self.order if node in found]
 
@@ -92,18 +117,13 @@ class Liveness:
                         waiting.extend(source.all_input_nodes)
         return changed
 
-    def _from_batch_size(self, dependent: set[fx.Node], facts: dict[fx.Node, Fact]) -> set[fx.Node]:
-        """The batch sizes and the numbers computed from them alone."""
-        found = set(self.sizes)
-        for node in self.order:
-            inputs = [source for source in node.all_input_nodes if source in dependent]
-            number = node in facts and facts[node].number is not None and node not in self.impure
-            if number and inputs and all(source in found for source in inputs):
-                found.add(node)
-        return found
-
     def _sweep(self) -> dict[fx.Node, frozenset[fx.Node]]:
-        last = {source: self.place[node] for node in self.order if node in self.needed for source in self.inputs(node)}
+        last = {
+            source: self.place[node]
+            for node in self.order
+            if node in self.needed and (node not in self.anywhere.fixed or node in self.impure)
+            for source in self.inputs(node)
+        }
         live: set[fx.Node] = set()
         result = {}
         for number, node in enumerate(self.order):
@@ -124,18 +144,3 @@ def _reads_input(node: fx.Node) -> bool:
             seen.add(node)
             waiting.extend(node.all_input_nodes)
     return False
-
-
-def _is_batch_size(node: fx.Node, facts: dict[fx.Node, Fact], batch: int) -> bool:
-    """Whether ``node`` reads axis 0 of a batch: ``x.size(0)``, ``x.shape[0]`` or the like."""
-    if node not in facts or facts[node].number != batch or not node.all_input_nodes:
-        return False
-    source = node.all_input_nodes[0]
-    if len(node.args) == 2 and node.args[1] == 0:
-        if operation(node) in ("size", "sym_size"):
-            return facts[source].is_batch(batch)
-        if operation(node) == "getitem" and source.all_input_nodes:
-            whole = source.all_input_nodes[0]
-            shape = operation(source) == "size" or source.args[1:] == ("shape",)
-            return shape and whole in facts and facts[whole].is_batch(batch)
-    return operation(node) == "len" and facts[source].is_batch(batch)

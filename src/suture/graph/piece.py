@@ -1,35 +1,45 @@
 """A module that runs a part of a graph with the network's own submodules."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, final
 
 from torch import Tensor, fx, nn
 from torch.fx.graph import PythonCode
 
+from suture.errors import CutError
 from suture.graph.inventory import Inventory
-from suture.graph.program import INPUT
+from suture.graph.program import INPUT, operation
 
 Run = Callable[[nn.Module, Tensor], Any]
 
 
 @final
 class Piece(nn.Module):
-    """Runs the first graph in eval mode, the second in train mode.
+    """Runs the first of two graphs in eval mode, the second in train mode.
 
     Submodules, parameters and buffers are the network's own objects under the network's own names, so that
     training the piece trains the network. Moving a piece to another device moves the parameters it shares; a
     buffer that belongs to no submodule of torch.nn is then shared no longer.
+
+    With ``shape`` it takes nothing else (without the batch axis): numbers in its graphs hold for that shape only.
     """
 
-    def __init__(self, inventory: Inventory, evaluating: fx.Graph, training: fx.Graph) -> None:
+    def __init__(self, inventory: Inventory, graphs: Sequence[fx.Graph], shape: tuple[int, ...] | None = None) -> None:
         super().__init__()
+        self._shape = shape
         self.training = inventory.network.training
-        fill(self, inventory, _targets((evaluating, training)))
-        codes = evaluating.python_code("self"), training.python_code("self")
+        fill(self, inventory, _targets(graphs))
+        codes = [graph.python_code("self") for graph in graphs]
         self._evaluating = _compiled(codes[0])
         self._training = self._evaluating if codes[0].src == codes[1].src else _compiled(codes[1])
 
     def forward(self, x: Tensor) -> Any:
+        if self._shape and isinstance(x, Tensor) and x.shape[1:] != self._shape:
+            raise CutError(
+                f"this part of the network was given activations of shape {tuple(x.shape[1:])}",
+                expected=f"{self._shape}: at this cut the network goes by numbers that it read off its input before",
+                instead="images of the size of the example, or trace(network, example) with an example of theirs",
+            )
         run = self._training if self.training else self._evaluating
         return run(self, x)
 
@@ -85,29 +95,34 @@ def part(
     *,
     start: fx.Node | None = None,
     clone: bool = False,
-    sizes: Iterable[fx.Node] = (),
+    read: Iterable[fx.Node] = (),
     result: fx.Node | None = None,
     taps: Mapping[str, tuple[fx.Node, bool]] | None = None,
+    given: Mapping[fx.Node, object] | None = None,
 ) -> fx.Graph:
     """A graph of ``nodes``, given in order, whose input takes the place of ``start`` (cloned first, on request).
 
-    ``sizes`` are batch sizes, to be read off the input anew where there is a ``start``. The graph returns
+    ``read`` are batch sizes and the like, to be read off the input anew where there is a ``start``; ``given`` are
+    values that stand where nodes were. The graph returns
     ``result``, or the dict of ``taps`` (each cloned where its flag says so), or what the output node among
     ``nodes`` returns.
     """
-    graph, known = fx.Graph(), {}
+    graph = fx.Graph()
+    known: dict[fx.Node, Any] = dict(given or {})
     if start is not None:
         known[start] = graph.placeholder(INPUT)
         entry = known[start]
         if clone:
             known[start] = graph.call_method("clone", (entry,))
-        wanted = set(sizes)
+        wanted = set(read)
     else:
         wanted = set()
     kept = _kept(taps)
     for node in nodes:
+        if node in known:
+            continue
         if node in wanted:
-            known[node] = graph.call_method("size", (known[start], 0))  # type: ignore[index]
+            known[node] = _read(graph, node, known[start])  # type: ignore[index]
         else:
             known[node] = graph.node_copy(node, lambda source: known[source])
         if node in kept:
@@ -118,6 +133,12 @@ def part(
     elif result is not None:
         graph.output(known[result])
     return graph
+
+
+def _read(graph: fx.Graph, node: fx.Node, source: fx.Node) -> fx.Node:
+    if operation(node) == "getattr":
+        return graph.call_function(getattr, (source, node.args[1]))
+    return graph.call_method("size", (source, 0))
 
 
 def _kept(taps: Mapping[str, tuple[fx.Node, bool]] | None) -> dict[fx.Node, Any]:

@@ -1,7 +1,7 @@
 """What following a network yields: a graph, and which value is the output of which module call."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, final
 
 import torch
@@ -25,13 +25,22 @@ class Program:
     """One mode of one network. Targets of module and attribute nodes are names of the inventory.
 
     ``scopes`` gives the module calls around a node, innermost last (the root left out); ``outputs`` the
-    module calls that return one value, in the order in which they return.
+    module calls that return one value, in the order in which they return, ``bundles`` those that return several.
     """
 
     graph: fx.Graph
     inventory: Inventory
     scopes: Mapping[fx.Node, tuple[Call, ...]]
     outputs: tuple[tuple[Call, fx.Node], ...]
+    bundles: tuple[tuple[Call, tuple[fx.Node, ...]], ...] = ()
+
+    def unbundled(self, is_tensor: Callable[[fx.Node], bool]) -> "Program":
+        """The same, where a call that returns one tensor beside numbers returns that tensor."""
+        found = [(call, [node for node in nodes if is_tensor(node)]) for call, nodes in self.bundles]
+        single = [(call, nodes[0]) for call, nodes in found if len(nodes) == 1]
+        place = {node: number for number, node in enumerate(self.graph.nodes)}
+        outputs = sorted((*self.outputs, *single), key=lambda entry: place[entry[1]])
+        return replace(self, outputs=tuple(outputs), bundles=())
 
     @property
     def placeholder(self) -> fx.Node:

@@ -35,6 +35,16 @@ class Route(ABC):
         """All named values, in the order in which the network computes them."""
 
     @property
+    def auxiliary(self) -> tuple[str, ...]:
+        """The modules whose outputs only train mode returns, switched off by cutting."""
+        return ()
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """The parameters that are in no half: nothing that reaches the output reads them."""
+        return ()
+
+    @property
     @abstractmethod
     def parameters(self) -> int:
         """The number of parameters in use, each counted once."""
@@ -47,6 +57,10 @@ class Route(ABC):
     @abstractmethod
     def halves(self, place: Place) -> tuple[nn.Module, nn.Module]:
         """The part up to a legal ``place``, and the part after it."""
+
+    @abstractmethod
+    def between(self, start: Place, end: Place) -> nn.Module:
+        """The part after one legal place and up to a later one."""
 
     @abstractmethod
     def taps(self, places: Mapping[str, Place]) -> nn.Module:

@@ -74,12 +74,25 @@ class Traced:
 
     ``tracer`` is the rung that held: ``fx`` and ``export`` follow values, ``hooks`` follows module order
     only. ``why`` says why the rungs above did not hold.
+
+    Auxiliary heads, whose outputs a network returns in train mode only, are off in the halves: in train mode
+    ``decoder(encoder(x))`` is then the first of what the network returns, and the heads learn nothing.
     """
 
     network: nn.Module
     tracer: Rung
     why: str | None
     _route: Route = field(repr=False)
+
+    @property
+    def auxiliary(self) -> tuple[str, ...]:
+        """The auxiliary heads that are off, by name."""
+        return self._route.auxiliary
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """The parameters, by name, that are in no half, as the network does not run them."""
+        return self._route.unused
 
     @property
     def parameters(self) -> int:
@@ -109,6 +122,21 @@ class Traced:
         ``find``.
         """
         return self._route.halves(self._legal(name))
+
+    def between(self, start: str, end: str) -> nn.Module:
+        """The part after the cut ``start`` and up to the cut ``end``, on the network's own parameters.
+
+        Raises CutError as ``find``, and where ``end`` does not come after ``start``.
+        """
+        first, last = self._legal(start), self._legal(end)
+        places = self._route.places
+        if places.index(last) <= places.index(first):
+            raise CutError(
+                f"{last.name} is not computed after {first.name}",
+                expected="a first and a later cut of the network, in this order",
+                instead=f"between({last.name!r}, {first.name!r})" if first != last else "two different cuts",
+            )
+        return self._route.between(first, last)
 
     def tap(self, names: Iterable[str]) -> nn.Module:
         """A module that maps images to a dict of the named values, which need not be legal cuts.

@@ -1,21 +1,34 @@
 """Plans and networks to modules. Importing the room registers the ``run:`` source."""
 
 from suture.hybrids import run_source
+from suture.hybrids.chain import chain
+from suture.hybrids.front import Front, Prefix, Seam, fit_macs, fronts, ready
 from suture.hybrids.heads import head, new_head
 from suture.hybrids.hybrid import Hybrid
+from suture.hybrids.join import find_seams, fit_adapter, fit_adapters, join, planned
 from suture.hybrids.parent import Parent, parent
-from suture.hybrids.stitch import fit_adapter, join, stitch
+from suture.hybrids.stitch import stitch
 from suture.hybrids.store import load, save
 
 __all__ = [
+    "Front",
     "Hybrid",
     "Parent",
+    "Prefix",
+    "Seam",
+    "chain",
+    "find_seams",
     "fit_adapter",
+    "fit_adapters",
+    "fit_macs",
+    "fronts",
     "head",
     "join",
     "load",
     "new_head",
     "parent",
+    "planned",
+    "ready",
     "run_source",
     "save",
     "stitch",

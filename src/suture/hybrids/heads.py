@@ -7,7 +7,14 @@ from suture.errors import PlanError
 
 
 def head(network: nn.Module) -> tuple[str, nn.Linear]:
-    """Name and module of the last linear layer. Raises PlanError where there is none."""
+    """Name and module of the last linear layer. Raises PlanError where there is none, or none that is a head."""
+    body = getattr(network, "body", network)
+    if getattr(body, "num_classes", None) == 0:
+        raise PlanError(
+            f"this {type(body).__name__} has no head: it gives features",
+            expected="a network that ends in a linear layer for its classes",
+            instead="another network, or a cut in it before the head of one that has classes",
+        )
     layers = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Linear)]
     if not layers:
         raise PlanError(

@@ -1,5 +1,6 @@
-"""The stitched network: an encoder, an adapter, a decoder."""
+"""The stitched network: an encoder, an adapter, a decoder; as a chain more parts with an adapter between each two."""
 
+from collections.abc import Sequence
 from typing import Self
 
 from torch import Tensor, nn
@@ -12,16 +13,24 @@ from suture.spec.plan import Plan
 class Hybrid(nn.Module):
     """``decoder(adapter(encoder(images)))``: the first part of one network and the last part of another.
 
-    Takes what the encoder's network takes and gives what the decoder's gives; nothing else of either runs.
-    ``plan`` describes it. ``frozen`` parts neither learn nor leave eval mode; ``freeze`` and ``thaw`` change them.
+    A chain of more networks is made of ``encoder``, ``adapter1``, ``middle1``, ``adapter2``, ..., ``decoder``. Takes
+    what the first network takes and gives what the last one gives; nothing else of any runs. ``plan`` describes it.
+    ``frozen`` parts neither learn nor leave eval mode; ``freeze`` and ``thaw`` change them, and take ``adapter`` and
+    ``middle`` for all of a chain's.
     """
 
-    PARTS = ("encoder", "adapter", "decoder")
+    encoder: nn.Module
+    adapter: Adapter
+    decoder: nn.Module
 
-    def __init__(self, encoder: nn.Module, adapter: Adapter, decoder: nn.Module, plan: Plan) -> None:
+    def __init__(self, parts: Sequence[nn.Module], adapters: Sequence[Adapter], plan: Plan) -> None:
         super().__init__()
+        encoder, *middles, decoder = parts
         self.encoder = encoder
-        self.adapter = adapter
+        for number, (adapter, middle) in enumerate(zip(adapters, middles, strict=False), 1):
+            self.add_module(f"adapter{number}", adapter)
+            self.add_module(f"middle{number}", middle)
+        self.add_module(f"adapter{len(adapters)}" if middles else "adapter", adapters[-1])
         self.decoder = decoder
         self.plan = plan
         self.frozen: frozenset[str] = frozenset()
@@ -30,13 +39,40 @@ class Hybrid(nn.Module):
         self.classes: tuple[str, ...] | None = None
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.decoder(self.adapter(self.encoder(images)))
-        return logits
+        x = images
+        for part in self.children():
+            x = part(x)
+        return x
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of everything it is made of, in the order in which it runs."""
+        return tuple(name for name, _ in self.named_children())
+
+    @property
+    def pretrained(self) -> tuple[str, ...]:
+        """The names of the parts that were cut out of networks."""
+        return tuple(name for name, part in self.named_children() if not isinstance(part, Adapter))
+
+    @property
+    def adapters(self) -> tuple[Adapter, ...]:
+        return tuple(part for part in self.children() if isinstance(part, Adapter))
 
     @property
     def tail(self) -> nn.Sequential:
-        """What runs after the cut: adapter and decoder, sharing this hybrid's modules."""
-        return nn.Sequential(self.adapter, self.decoder)
+        """What runs after the first cut, sharing this hybrid's modules."""
+        return nn.Sequential(*list(self.children())[1:])
+
+    def named(self, part: str) -> tuple[str, ...]:
+        """The names that ``part`` stands for: its own, or those that add a number to it. Raises PlanError."""
+        found = tuple(name for name in self.parts if part in (name, name.rstrip("0123456789")))
+        if not found:
+            raise PlanError(
+                f"this hybrid has no part {part!r}",
+                expected=f"some of {listed(self.parts)}",
+                instead='hybrid.thaw("decoder")',
+            )
+        return found
 
     def freeze(self, *parts: str) -> Self:
         return self._set(parts, frozen=True)
@@ -51,14 +87,8 @@ class Hybrid(nn.Module):
         return self
 
     def _set(self, parts: tuple[str, ...], *, frozen: bool) -> Self:
-        for part in parts:
-            if part not in self.PARTS:
-                raise PlanError(
-                    f"a stitched network has no part {part!r}",
-                    expected=f"some of {listed(self.PARTS)}",
-                    instead='hybrid.thaw("decoder")',
-                )
-        self.frozen = self.frozen | set(parts) if frozen else self.frozen - set(parts)
-        for part in parts:
-            self.get_submodule(part).requires_grad_(not frozen)
+        names = {name for part in parts for name in self.named(part)}
+        self.frozen = self.frozen | names if frozen else self.frozen - names
+        for name in names:
+            self.get_submodule(name).requires_grad_(not frozen)
         return self.train(self.training)

@@ -32,13 +32,13 @@ def load_run(request: Request) -> Network:
             raise SourceError(
                 f"{folder} does not say where the hybrid's parents come from",
                 expected="a hybrid that was made from source strings",
-                instead="suture.load_hybrid(folder, a, b) with both parents",
+                instead="suture.load_hybrid(folder, a, b) with all parents",
             )
-        a, b = (
+        parents = [
             Parent(load(text, trust_code=request.trust_code, blank=told["full"], seed=told["seed"]))
             for text in told["sources"]
-        )
-        return store.as_network(store.load(folder, (a, b)), request.source.origin)
+        ]
+        return store.as_network(store.load(folder, parents), request.source.origin)
     names = [path.parent.name for path in folder.parent.glob("*/result.json")]
     raise SourceError(
         f"{folder} is no finished run with a network in it",

@@ -1,6 +1,7 @@
 """A hybrid on disk: what is new in it, and the digests of the parents it needs."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from suture.errors import PlanError, WeightsError
 from suture.graph import Network
 from suture.hybrids.heads import head
 from suture.hybrids.hybrid import Hybrid
+from suture.hybrids.join import find_seams, join
 from suture.hybrids.parent import Parent
-from suture.hybrids.stitch import join
 from suture.runs import replacing, write_json
 from suture.spec.plan import Plan
 
@@ -22,7 +23,7 @@ WEIGHTS, DESCRIPTION = "weights.safetensors", "hybrid.json"
 
 
 def save(
-    hybrid: Hybrid, folder: str | Path, sources: tuple[str, str] | None = None, *, full: bool = False, seed: int = 0
+    hybrid: Hybrid, folder: str | Path, sources: Sequence[str] | None = None, *, full: bool = False, seed: int = 0
 ) -> None:
     """Write ``hybrid.json`` and ``weights.safetensors`` (the parts that are not frozen; with ``full`` all).
 
@@ -51,11 +52,19 @@ def save(
     )
 
 
-def load(folder: Path, parents: tuple[Parent, Parent]) -> Hybrid:
-    """The saved hybrid, bit for bit. Raises PlanError for a folder without one, WeightsError for another parent."""
+def load(folder: Path, parents: Sequence[Parent]) -> Hybrid:
+    """The saved hybrid, bit for bit.
+
+    Raises PlanError for a folder without one or for too few or many parents, WeightsError for another parent.
+    """
     told = description(folder)
     plan = Plan.from_dict(told["plan"])
-    a, b = parents
+    if len(parents) != len(plan.parts):
+        raise PlanError(
+            f"{len(parents)} parents for a hybrid of {len(plan.parts)} networks",
+            expected=", ".join(part.origin for part in plan.parts),
+            instead="all of them, in this order",
+        )
     for side, part in zip(parents, plan.parts, strict=True):
         if not told["full"] and side.digest != part.digest:
             raise WeightsError(
@@ -63,8 +72,9 @@ def load(folder: Path, parents: tuple[Parent, Parent]) -> Hybrid:
                 expected="the very weights the hybrid was made from",
                 instead="the original weight file, or a hybrid saved with full=True",
             )
-    cuts = a.traced.find(plan.parts[0].cut), b.traced.find(plan.parts[1].cut)
-    hybrid = join(a, b, cuts, build(plan.adapter, *cuts), classes=plan.new_head)
+    seams = find_seams(parents, plan.at)
+    adapters = [build(spec, *seam) for spec, seam in zip(plan.adapters, seams, strict=True)]
+    hybrid = join(parents, seams, adapters, classes=plan.new_head)
     state: dict[str, Tensor] = load_file(folder / WEIGHTS)
     missing, extra = hybrid.load_state_dict(state, strict=False)
     lost = [name for name in missing if told["full"] or name.partition(".")[0] not in told["frozen"]]
@@ -74,7 +84,7 @@ def load(folder: Path, parents: tuple[Parent, Parent]) -> Hybrid:
             expected="the weights that were saved with the plan",
             instead="the whole folder as it was saved",
         )
-    hybrid.thaw("encoder", "decoder").freeze(*told["frozen"])
+    hybrid.thaw(*hybrid.parts).freeze(*told["frozen"])
     hybrid.plan = plan
     hybrid.classes = tuple(told["classes"]) if told["classes"] else hybrid.classes
     return hybrid.eval()

@@ -42,9 +42,18 @@ def split(network: str | nn.Module, cut: str, *, example: Tensor | None = None) 
     return parent(network, example).traced.split(cut)
 
 
-def load_hybrid(folder: str | Path, a: str | nn.Module, b: str | nn.Module, *, example: Tensor | None = None) -> Hybrid:
-    """A hybrid that ``suture.save`` wrote, from its folder and its two parents. Raises PlanError, WeightsError."""
-    return store.load(Path(folder), (parent(a, example), parent(b, example)))
+def load_hybrid(
+    folder: str | Path,
+    a: str | nn.Module,
+    b: str | nn.Module,
+    *more: str | nn.Module,
+    example: Tensor | None = None,
+) -> Hybrid:
+    """A hybrid that ``suture.save`` wrote, from its folder and all its parents in order.
+
+    Raises PlanError, WeightsError.
+    """
+    return store.load(Path(folder), [parent(network, example) for network in (a, b, *more)])
 
 
 def evaluate(network: str | nn.Module, data: str = "sample", *, split: SplitName = "test", seed: int = 0) -> Scores:
@@ -57,13 +66,20 @@ def evaluate(network: str | nn.Module, data: str = "sample", *, split: SplitName
 
 
 def search(
-    a: str, b: str, *, data: str = "sample", seed: int = 0, out: str | Path, trust_code: bool = False, **fields: Any
+    a: str,
+    b: str,
+    *more: str,
+    data: str = "sample",
+    seed: int = 0,
+    out: str | Path,
+    trust_code: bool = False,
+    **fields: Any,
 ) -> dict[str, Any]:
     """``suture search`` from Python: writes the run folder ``out`` and returns what ``--json`` prints.
 
     ``fields`` are those of SearchStep: top, fit_images, score_images, init, stage, ...
     """
-    return _run(SearchStep(a=a, b=b, **fields), data, seed, out, trust_code)
+    return _run(SearchStep(a=a, b=b, more=more, **fields), data, seed, out, trust_code)
 
 
 def train(

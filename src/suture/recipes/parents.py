@@ -1,4 +1,4 @@
-"""The two parents of a hybrid, checked against each other and the data."""
+"""The parents of a hybrid, checked against each other and the data."""
 
 from dataclasses import dataclass
 
@@ -13,52 +13,64 @@ from suture.spec.recipe import Joined
 
 @dataclass(frozen=True)
 class Parents:
-    """Both parents, the data, and how many outputs each parent has."""
+    """The parents by letter, in the order in which their parts run; the data; and how many outputs each parent has."""
 
-    a: Parent
-    b: Parent
+    named: dict[str, Parent]
     data: DataSet
-    outputs: tuple[int, int]
+    outputs: dict[str, int]
+
+    @property
+    def sides(self) -> tuple[Parent, ...]:
+        return tuple(self.named.values())
 
     @property
     def classes(self) -> int:
         return len(self.data.classes)
 
-    def scored(self, split: SplitName, device: str) -> tuple[Scores | None, Scores | None]:
-        """Scores of both parents on one split; None for a parent with other classes than the data."""
-        found = [
-            evaluate(side.network, self.data.split(split), device=device) if count == self.classes else None
-            for side, count in zip((self.a, self.b), self.outputs, strict=True)
-        ]
-        return found[0], found[1]
+    @property
+    def macs(self) -> int:
+        """Of one image through every parent: the unit FPE."""
+        return sum(side.macs for side in self.sides)
+
+    def scored(self, split: SplitName, device: str) -> dict[str, Scores | None]:
+        """Scores of the parents on one split; None for a parent with other classes than the data."""
+        return {
+            name: evaluate(side.network, self.data.split(split), device=device)
+            if self.outputs[name] == self.classes
+            else None
+            for name, side in self.named.items()
+        }
 
 
 def load_parents(step: Joined, context: Context) -> Parents:
-    a, b = context.network(step.a), context.network(step.b)
-    data = context.data(a, b)
-    return Parents(parent(a), parent(b), data, (outputs(a, data), outputs(b, data)))
+    networks = {name: context.network(source) for name, source in step.networks.items()}
+    data = context.data(*networks.values())
+    named = {name: parent(network) for name, network in networks.items()}
+    return Parents(named, data, {name: outputs(network, data) for name, network in networks.items()})
 
 
 def head_wanted(parents: Parents, asked: bool, context: Context) -> int | None:
     """How many classes a new head must have; None where the decoder keeps its own.
 
-    Asked for, or because ``b`` does not have the data's classes; then it is said. Raises PlanError where the
-    parents' classes differ, the data fit ``b``, and nobody asked.
+    Asked for, or because the last parent does not have the data's classes; then it is said. Raises PlanError where
+    the parents' classes differ, the data fit the last, and nobody asked.
     """
-    first, second = parents.outputs
-    if second != parents.classes:
+    *others, last = parents.named
+    found, origin = parents.outputs[last], parents.named[last].origin
+    if found != parents.classes:
         context.watch.say(
-            f"{parents.b.origin} has {second} outputs, {parents.data.name} has {parents.classes} classes: "
+            f"{origin} has {found} outputs, {parents.data.name} has {parents.classes} classes: "
             "the hybrid gets a new head"
         )
         return parents.classes
     if asked:
         context.watch.say(f"the hybrid gets a new head for {parents.classes} classes, as asked")
         return parents.classes
-    if first != second:
-        raise PlanError(
-            f"{parents.a.origin} tells {first} classes apart, {parents.b.origin} {second}",
-            expected="parents with the same classes, or your word that a new head may be made",
-            instead="--new-head, which trains one for the data; or suture train the first parent on them",
-        )
+    for other in others:
+        if parents.outputs[other] != found:
+            raise PlanError(
+                f"{parents.named[other].origin} tells {parents.outputs[other]} classes apart, {origin} {found}",
+                expected="parents with the same classes, or your word that a new head may be made",
+                instead="--new-head, which trains one for the data; or suture train that parent on them",
+            )
     return None

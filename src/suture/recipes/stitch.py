@@ -1,20 +1,23 @@
-"""``stitch``: two networks joined at one place."""
+"""``stitch``: two networks joined at one place, or more in a row."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+from torch import Tensor
 
 from suture.adapters import AdapterSpec, build
 from suture.data.dataset import Split
 from suture.errors import PlanError
 from suture.evaluation import Scores, evaluate
-from suture.hybrids import Hybrid, fit_adapter, join, save
+from suture.hybrids import Hybrid, Seam, find_seams, fit_adapters, join, save
 from suture.recipes.context import Context
 from suture.recipes.parents import Parents, head_wanted, load_parents
 from suture.recipes.tail import Progress, check_learns, train_hybrid
 from suture.recipes.verb import STATE, Outcome, Verb
 from suture.reporting import curves
 from suture.runs import RunFolder
-from suture.spec.cut import Cut
+from suture.spec.at import read_at, spelled
 from suture.spec.recipe import Joined, StitchStep
 from suture.spec.record import scores
 
@@ -24,15 +27,13 @@ class Stitch(Verb):
     step: StitchStep
     context: Context
     parents: Parents
-    cuts: tuple[Cut, Cut]
+    seams: tuple[Seam, ...]
     new_head: int | None
 
     @classmethod
     def prepare(cls, step: StitchStep, context: Context) -> "Stitch":
         parents = load_parents(step, context)
-        x, y = step.at.split(":") if step.at else (None, None)
-        a, b = parents.a, parents.b
-        cuts = (a.traced.find(x) if x else a.middle(), b.traced.find(y) if y else b.middle())
+        seams = find_seams(parents.sides, read_at(step.at) if step.at else None)
         data = parents.data
         if step.stage.epochs or step.split == "val":
             data = data.with_validation(context.seed)
@@ -40,40 +41,36 @@ class Stitch(Verb):
         wanted = head_wanted(parents, step.new_head, context)
         if wanted is not None:
             _check_head(step)
-        adapter = build(adapter_spec(step), *cuts, seed=context.seed)
-        check_learns(join(a, b, cuts, adapter, classes=wanted), step.stage)
-        return cls(step, context, replace(parents, data=data), cuts, wanted)
+        adapters = [build(adapter_spec(step), *seam, seed=context.seed) for seam in seams]
+        check_learns(join(parents.sides, seams, adapters, classes=wanted), step.stage)
+        return cls(step, context, replace(parents, data=data), seams, wanted)
 
     def run(self, folder: RunFolder) -> Outcome:
         step, context, parents = self.step, self.context, self.parents
         data = parents.data
-        hybrid, residual = fitted(step, parents, self.cuts, context, self.new_head, data.train.first(step.fit_images))
+        hybrid, residuals = fitted(step, parents, self.seams, context, self.new_head, data.train.first(step.fit_images))
         split = data.split(step.split)
         before = evaluate(hybrid, split, device=context.device)
         if step.stage.epochs:
-            label = f"training the {' and '.join(step.stage.moves)} at {self.cuts[0].name}:{self.cuts[1].name}"
+            label = f"training the {' and '.join(step.stage.moves)} at {spelled(hybrid.plan.at)}"
             with context.watch.task(label, step.stage.epochs) as advance:
                 effort = train_hybrid(hybrid, step.stage, data, context, Progress(folder, advance, STATE, {}))
             curves({"stitch": effort.history}, folder.plots / "curves.png")
         after = evaluate(hybrid, split, device=context.device)
         hybrid.cpu()
         hybrid.classes = data.classes
-        save(hybrid, folder.path, (step.a, step.b), seed=context.seed)
+        save(hybrid, folder.path, tuple(step.networks.values()), seed=context.seed)
         sides = parents.scored(step.split, context.device)
+        *_, last = sides.values()
         result = {
             "run": folder.path.name,
             "plan": hybrid.plan.as_dict() | {"key": hybrid.plan.key},
             "accuracy": {"before": before.accuracy, "after": after.accuracy},
             "cross_entropy": {"before": before.cross_entropy, "after": after.cross_entropy},
-            "relative_accuracy": after.accuracy / sides[1].accuracy if sides[1] and sides[1].accuracy else None,
-            "agreement": {
-                name: after.agreement(side) if side else None for name, side in zip("ab", sides, strict=True)
-            },
-            "parents": {
-                name: told(parent.origin, side)
-                for name, parent, side in zip("ab", (parents.a, parents.b), sides, strict=True)
-            },
-            "fit_residual": residual,
+            "relative_accuracy": after.accuracy / last.accuracy if last and last.accuracy else None,
+            "agreement": {name: after.agreement(side) if side else None for name, side in sides.items()},
+            "parents": {name: told(parent.origin, sides[name]) for name, parent in parents.named.items()},
+            "fit_residual": residuals[0] if len(residuals) == 1 else residuals,
             "new_head": self.new_head,
             "views": step.stage.views,
             "n": after.n,
@@ -93,7 +90,7 @@ def _check_head(step: StitchStep) -> None:
 
 
 def adapter_spec(step: Joined) -> AdapterSpec:
-    return AdapterSpec(step.adapter, step.resample, step.init, step.ridge)
+    return AdapterSpec(step.adapter, step.resample, step.init, step.ridge, step.rank)
 
 
 def told(origin: str, found: Scores | None) -> dict[str, Any]:
@@ -103,12 +100,14 @@ def told(origin: str, found: Scores | None) -> dict[str, Any]:
 
 
 def fitted(
-    step: Joined, parents: Parents, cuts: tuple[Cut, Cut], context: Context, classes: int | None, split: Split
-) -> tuple[Hybrid, float | None]:
-    """The untrained hybrid at ``cuts`` with its adapter started as the step says, and the fit's 1 − R²."""
-    adapter = build(adapter_spec(step), *cuts, seed=context.seed)
-    residual = None
-    if adapter.wants_fit:
-        batches = (images for images, _ in split.batches(256))
-        residual = fit_adapter(adapter, parents.a, parents.b, cuts, batches, context.device).residual
-    return join(parents.a, parents.b, cuts, adapter, classes=classes, seed=context.seed), residual
+    step: Joined, parents: Parents, seams: Sequence[Seam], context: Context, classes: int | None, split: Split
+) -> tuple[Hybrid, list[float | None]]:
+    """The untrained hybrid at ``seams`` with its adapters started as the step says, and 1 − R² of each fit."""
+    adapters = [build(adapter_spec(step), *seam, seed=context.seed) for seam in seams]
+    reports = fit_adapters(adapters, parents.sides, seams, lambda: images_of(split), context.device)
+    hybrid = join(parents.sides, seams, adapters, classes=classes, seed=context.seed)
+    return hybrid, [report.residual if report else None for report in reports]
+
+
+def images_of(split: Split) -> Iterator[Tensor]:
+    return (images for images, _ in split.batches(256))

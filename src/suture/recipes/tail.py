@@ -23,8 +23,18 @@ def moving(hybrid: Hybrid, stage: Stage) -> Moving:
     """The modules that a stage lets learn."""
     if "all" in stage.moves:
         return Moving([hybrid])
-    chosen: dict[str, nn.Module] = {"adapter": hybrid.adapter, "decoder": hybrid.decoder}
-    return Moving([head(hybrid.decoder)[1] if part == "head" else chosen[part] for part in stage.moves])
+    names = [name for move in stage.moves if move != "head" for name in touched(hybrid, move)]
+    heads = [head(hybrid.decoder)[1]] if "head" in stage.moves else []
+    return Moving([*(hybrid.get_submodule(name) for name in names), *heads])
+
+
+def touched(hybrid: Hybrid, move: str) -> tuple[str, ...]:
+    """The parts that one of ``Stage.moves`` changes, whole or, where it is the head, in part."""
+    if move == "adapter":
+        return hybrid.named("adapter")
+    if move == "head":
+        return ("decoder",)
+    return hybrid.pretrained[1:] if move == "decoder" else hybrid.parts
 
 
 def check_learns(hybrid: Hybrid, stage: Stage) -> None:
@@ -63,8 +73,8 @@ class Progress:
 def train_hybrid(hybrid: Hybrid, stage: Stage, data: DataSet, context: Context, progress: Progress) -> Effort:
     """Train in place for one stage, choosing nothing; validation is told after every epoch.
 
-    With a frozen encoder its activations on training and validation images are cached, and only adapter and
-    decoder run from then on. Otherwise, or where the activations are too large to keep, the whole hybrid runs.
+    With a frozen encoder its activations on training and validation images are cached, and only what comes after it
+    runs from then on. Otherwise, or where the activations are too large to keep, the whole hybrid runs.
     """
     held = data.split("val")
     frozen_encoder = "all" not in stage.moves
@@ -79,7 +89,7 @@ def train_hybrid(hybrid: Hybrid, stage: Stage, data: DataSet, context: Context, 
         batches = validation.batches(256)
         return score(*predict(module, batches, context.device)).numbers()
 
-    hybrid.thaw("adapter", "decoder", "encoder")
+    hybrid.thaw(*hybrid.parts)
     try:
         history = train(
             model,
@@ -93,9 +103,8 @@ def train_hybrid(hybrid: Hybrid, stage: Stage, data: DataSet, context: Context, 
             hooks=epoch_hooks(progress.folder, progress.advance, "train", **progress.told),
         )
     finally:
-        learnt = {"all": {"encoder", "decoder"}, "decoder": {"decoder"}, "head": {"decoder"}}
-        moved = set().union(*(learnt.get(part, set()) for part in stage.moves))
-        hybrid.freeze(*({"encoder", "decoder"} - moved)).eval().cpu()
+        moved = {name for move in stage.moves for name in touched(hybrid, move)}
+        hybrid.freeze(*(set(hybrid.pretrained) - moved)).eval().cpu()
     n, checks, epochs = len(data.train), len(held), len(history)
     both = epochs * (3 * n + checks)
     encoder = both if not frozen_encoder else epochs * (n + checks)

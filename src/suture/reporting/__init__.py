@@ -1,8 +1,8 @@
 """Results to figures, cards and pages. Knows nothing of torch."""
 
-from suture.reporting.card import card, lines, sentence
+from suture.reporting.card import card, joins, lines, place, sentence, share
 from suture.reporting.drawing import drawing
 from suture.reporting.figures import bars, curves, heatmap
 from suture.reporting.page import page
 
-__all__ = ["bars", "card", "curves", "drawing", "heatmap", "lines", "page", "sentence"]
+__all__ = ["bars", "card", "curves", "drawing", "heatmap", "joins", "lines", "page", "place", "sentence", "share"]

@@ -6,15 +6,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-from suture.reporting.card import lines, sentence
-
-CAPTIONS = {
-    "hybrid.png": "What the hybrid is made of: coloured blocks run, pale ones were cut away.",
-    "heatmap.png": "Every pair of cuts, stitched in closed form without training. The framed cells are the pair "
-    "that was chosen and the one in the middle of both networks.",
-    "accuracy.png": "The test images, looked at once, at the end.",
-    "curves.png": "The pairs that were trained.",
-}
+from suture.reporting.card import lines, sentence, unit
 
 TEMPLATE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
@@ -31,7 +23,7 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums } tr.best { c
 figure { margin: 2rem 0 } img { max-width: 100%; background: #fff; border-radius: 6px }
 figcaption { opacity: .75; font-size: .9rem } pre { overflow-x: auto; padding: 1rem; border: 1px solid var(--line) }
 </style>
-<h1>{{ result.parents.a.source }} → {{ result.parents.b.source }}</h1>
+<h1>{{ result.parents.values()|map(attribute="source")|join(" → ") }}</h1>
 <p class="lead">{{ sentence }}</p>
 <div class="wide"><table>
 <tr><th></th><th>network or cut</th><th class="n">accuracy</th><th class="n">cross-entropy</th>
@@ -42,7 +34,7 @@ figcaption { opacity: .75; font-size: .9rem } pre { overflow-x: auto; padding: 1
 <td class="n">{{ "%.1f M"|format(row.macs / 1e6) }}</td></tr>
 {% endfor %}</table></div>
 <p>{{ result.n }} test images of {{ result.data }}; choices were made on {{ result.n_val }} validation images;
-{{ "{:,.0f}".format(result.cost_fpe) }} FPE in all (one image through both parents is 1).
+{{ "{:,.0f}".format(result.cost_fpe) }} FPE in all ({{ unit }}).
 {% for note in result.notes %}{{ note }}. {% endfor %}</p>
 {% for figure in figures %}<figure><img alt="{{ figure.caption }}" src="data:image/png;base64,{{ figure.data }}">
 <figcaption>{{ figure.caption }}</figcaption></figure>
@@ -55,8 +47,24 @@ def page(result: dict[str, Any], recipe: str, plots: Path) -> str:
     """The page as text; every value is escaped, every picture is inside."""
     figures = [
         {"caption": caption, "data": base64.b64encode((plots / name).read_bytes()).decode()}
-        for name, caption in CAPTIONS.items()
+        for name, caption in captions(len(result["parents"])).items()
         if (plots / name).exists()
     ]
     template = Environment(autoescape=True).from_string(TEMPLATE)
-    return template.render(result=result, sentence=sentence(result), rows=lines(result), figures=figures, recipe=recipe)
+    told = {"sentence": sentence(result), "rows": lines(result), "unit": unit(result)}
+    return template.render(result=result, figures=figures, recipe=recipe, **told)
+
+
+def captions(parents: int) -> dict[str, str]:
+    """What is under each picture, in the order in which they are shown."""
+    return {
+        "hybrid.png": "What the hybrid is made of: coloured blocks run, pale ones were cut away.",
+        "heatmap.png": "Every pair of cuts, stitched in closed form without training. The framed cells are the pair "
+        "that was chosen and the baseline's.",
+        **{
+            f"heatmap{k}.png": "Every way to go on from there to the next network, fitted in closed form as well."
+            for k in range(2, parents)
+        },
+        "accuracy.png": "The test images, looked at once, at the end.",
+        "curves.png": "The hybrids that were trained.",
+    }

@@ -1,4 +1,4 @@
-"""Every cut of one network against every cut of another, scored without training.
+"""Every cut of one network, or of a chain so far, against every cut of another, scored without training.
 
 The closed-form stitch of each pair is fitted on training images and asked to classify held-out ones: its accuracy
 ranks pairs better than similarity of the activations does (functional against geometric similarity: Csiszarik et
@@ -17,8 +17,7 @@ from suture.adapters import Adapter, AdapterSpec, PairFits, build
 from suture.data.cache import cache_activations
 from suture.data.dataset import Split
 from suture.errors import AdapterError
-from suture.graph import untouched
-from suture.hybrids import Parent
+from suture.hybrids import Front, Parent, ready
 from suture.spec.cut import Cut
 
 BATCH = 256
@@ -29,7 +28,7 @@ Tell = Callable[[str, float], None]
 class PairScore:
     """One pair of cuts and its untrained stitch: held-out accuracy and cross-entropy, and what the hybrid costs.
 
-    ``residual`` is the fit's 1 − R² (None where nothing was fitted). Parameters and MACs are the whole hybrid's.
+    ``residual`` is this pair's fit's 1 − R² (None where nothing was fitted). The rest is the whole hybrid's.
     """
 
     a: str
@@ -45,7 +44,7 @@ class PairScore:
 class Grid:
     """What ``score_pairs`` found: all pairs that an adapter joins, and the cost in FPE.
 
-    One FPE is one image through both networks, forwards. ``first_a`` and ``first_b`` are the cuts in order.
+    One FPE is one image through every network of the search, forwards. ``a`` and ``b`` are the cuts in order.
     """
 
     a: tuple[str, ...]
@@ -53,13 +52,9 @@ class Grid:
     pairs: tuple[PairScore, ...]
     cost_fpe: float
 
-    def best(self, count: int) -> tuple[PairScore, ...]:
-        """The pairs whose untrained stitch is most accurate; among equals the lower cross-entropy."""
-        return tuple(sorted(self.pairs, key=lambda pair: (-pair.accuracy, pair.cross_entropy))[:count])
-
 
 def score_pairs(
-    a: Parent,
+    a: Front,
     b: Parent,
     spec: AdapterSpec,
     fit_split: Split,
@@ -67,32 +62,39 @@ def score_pairs(
     *,
     seed: int = 0,
     device: Any = "cpu",
+    unit: int | None = None,
     tell: Tell = lambda _label, _done: None,
 ) -> Grid:
     """Fit all pairs of block cuts in one pass over ``fit_split`` and score each on ``score_split``.
 
-    ``tell`` hears how many pairs are done. Memory: the sums of the fits, and the activations of one cut of ``a`` on
-    ``score_split`` at a time.
+    ``unit`` is the MACs of one FPE, those of both networks unless given; ``tell`` hears how many pairs are done.
+    Memory: the sums of the fits, and the activations of one cut of ``a`` on ``score_split`` at a time.
     """
-    for side in (a, b):
-        side.network.to(device)
-    with untouched(a.network, False), untouched(b.network, False):
-        return _grid(a, b, spec, fit_split, score_split, seed, device, tell)
+    with ready(a, b, device=device):
+        return _grid(a, b, spec, fit_split, score_split, seed, device, unit or a.macs + b.macs, tell)
 
 
 def _grid(
-    a: Parent, b: Parent, spec: AdapterSpec, fit_split: Split, score_split: Split, seed: int, device: Any, tell: Tell
+    a: Front,
+    b: Parent,
+    spec: AdapterSpec,
+    fit_split: Split,
+    score_split: Split,
+    seed: int,
+    device: Any,
+    unit: int,
+    tell: Tell,
 ) -> Grid:
     cuts_a, cuts_b = a.cuts, b.cuts
-    adapters = _adapters(a, b, cuts_a, cuts_b, spec, fit_split, seed, device)
-    whole = a.traced.macs + b.traced.macs
-    cost = float(len(fit_split)) if any(residual is not None for _, residual in adapters.values()) else 0.0
+    adapters = _adapters(a, b, spec, fit_split, seed, device)
+    fitted = any(residual is not None for _, residual in adapters.values())
+    cost = len(fit_split) * (a.macs + b.macs) / unit if fitted else 0.0
     decoders = {cut.name: b.traced.split(cut.name)[1] for cut in cuts_b}
     found: list[PairScore] = []
     for x in cuts_a:
-        encoder = a.traced.split(x.name)[0]
+        encoder = nn.Sequential(*a.pieces(x)).eval()
         kept = cache_activations(encoder, score_split, device=device)
-        cost += len(score_split) * x.macs_before / whole
+        cost += len(score_split) * x.macs_before / unit
         for y in cuts_b:
             joined = adapters.get((x.name, y.name))
             if joined is None:
@@ -101,38 +103,26 @@ def _grid(
             batches = kept.batches(BATCH) if kept is not None else _through(encoder, score_split, device)
             accuracy, cross_entropy = _score(adapter.to(device).eval(), decoders[y.name], batches, device)
             own = sum(parameter.numel() for parameter in adapter.parameters())
-            macs = x.macs_before + (adapter_macs(x, y) if own else 0) + y.macs_after
+            macs = x.macs_before + adapter.macs + y.macs_after
             params = x.params_before + own + y.params_after
             found.append(PairScore(x.name, y.name, accuracy, cross_entropy, residual, params, macs))
-            cost += len(score_split) * (macs - x.macs_before) / whole
+            cost += len(score_split) * (macs - x.macs_before) / unit
             tell(f"{x.name}:{y.name} {accuracy:.3f}", len(found))
     return Grid(tuple(c.name for c in cuts_a), tuple(c.name for c in cuts_b), tuple(found), cost)
 
 
-def adapter_macs(x: Cut, y: Cut) -> int:
-    """Of the channel map of the linear adapter, which runs on the smaller of the two grids; resampling left out."""
-    return x.channels * y.channels * min(x.positions, y.positions)
-
-
 @torch.no_grad()
 def _adapters(
-    a: Parent,
-    b: Parent,
-    cuts_a: tuple[Cut, ...],
-    cuts_b: tuple[Cut, ...],
-    spec: AdapterSpec,
-    split: Split,
-    seed: int,
-    device: Any,
+    a: Front, b: Parent, spec: AdapterSpec, split: Split, seed: int, device: Any
 ) -> dict[tuple[str, str], tuple[Adapter, float | None]]:
     """An adapter for every pair that one joins, with the residual of its fit."""
+    cuts_a, cuts_b = a.cuts, b.cuts
     built = {(x.name, y.name): adapter for x in cuts_a for y in cuts_b if (adapter := _built(spec, x, y, seed))}
     if not any(adapter.wants_fit for adapter in built.values()):
         return {names: (adapter, None) for names, adapter in built.items()}
     fits = PairFits(cuts_a, cuts_b, spec)
     pairs = [(i, j, cuts_a[i], cuts_b[j]) for i, j in fits.pairs]
-    tap_a = a.traced.tap([cut.name for cut in cuts_a])
-    tap_b = b.traced.tap([cut.name for cut in cuts_b])
+    tap_a, tap_b = a.tap().eval().to(device), b.tap()
     for images, _labels in split.batches(BATCH):
         images = images.to(device)
         xs, ys = tap_a(images), tap_b(images)

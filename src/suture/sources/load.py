@@ -5,7 +5,7 @@ import torch
 from suture.data.preprocess import Preprocess
 from suture.errors import SourceError
 from suture.graph.network import Network
-from suture.sources.registry import LOADERS, Body, Request
+from suture.sources.registry import LOADERS, Body, Request, sized
 from suture.spec.source import Source, parse_source
 
 
@@ -23,8 +23,8 @@ def load(
     ``source`` is a string such as ``zoo:tiny10-a`` or ``torchvision:resnet18@IMAGENET1K_V1``. ``num_classes`` asks
     for a head of so many classes where the weights are random; ``seed`` draws random weights (``@none``);
     ``scratch`` takes random weights where a source has none; ``blank`` reads and fetches no weights at all, and keeps
-    the preprocessing that goes with them. The caller's random state is left alone. Raises SourceError,
-    WeightsError, TrustError.
+    the preprocessing that goes with them. The caller's random state is left alone. With ``?size=`` the network is
+    tried on one image of that size. Raises SourceError, WeightsError, TrustError.
     """
     parsed = parse_source(source) if isinstance(source, str) else source
     loader = LOADERS.get(parsed.kind)
@@ -37,8 +37,12 @@ def load(
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         loaded = loader(Request(parsed, trust_code, num_classes, seed, scratch, blank))
-    network = loaded if isinstance(loaded, Network) else _wrap(parsed, loaded)
-    return network.eval()
+        network = loaded if isinstance(loaded, Network) else _wrap(parsed, loaded)
+        network.eval()
+        if size := parsed.override.size:
+            with sized(parsed), torch.no_grad():
+                network.body(torch.zeros(1, 3, size, size))
+    return network
 
 
 def _wrap(source: Source, body: Body) -> Network:
@@ -46,7 +50,8 @@ def _wrap(source: Source, body: Body) -> Network:
     mean, std = override.norm or body.norm
     size = override.size or body.size
     resize = override.size or body.resize
-    preprocess = Preprocess(mean, std, size, resize, override.interpolation or body.interpolation)
+    interpolation = override.interpolation or body.interpolation
+    preprocess = Preprocess(mean, std, size, resize, interpolation, body.stretch)
     return Network(
         body.module,
         preprocess,

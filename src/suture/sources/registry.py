@@ -1,6 +1,7 @@
 """What a kind of source provides, and the table of kinds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +50,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Body:
-    """A network as its authors wrote it, and the preprocessing it was trained with."""
+    """A network as its authors wrote it, and the preprocessing it was trained with, in the words of Preprocess."""
 
     module: nn.Module
     input_size: int
@@ -59,6 +60,7 @@ class Body:
     interpolation: Interpolation = "bilinear"
     classes: tuple[str, ...] | None = None
     licence: str = "unknown"
+    stretch: bool = False
 
 
 Loader = Callable[[Request], Body | Network]
@@ -73,3 +75,23 @@ def register(kind: str) -> Callable[[Loader], Loader]:
         return loader
 
     return add
+
+
+@contextmanager
+def sized(source: Source) -> Iterator[None]:
+    """What an architecture raises when built for, or asked at, a ``?size=`` that it cannot have, as a SourceError."""
+    try:
+        yield
+    except Exception as error:
+        if source.override.size is None:
+            raise
+        raise SourceError(
+            f"{source} does not work at this size: {first_line(error)}",
+            expected="a size that the architecture can have, often a multiple of 14, 16 or 32",
+            instead=f"?size={-(-source.override.size // 224) * 224}, or no ?size=",
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """Of what a library says; its kind where it says nothing."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

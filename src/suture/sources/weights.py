@@ -1,5 +1,6 @@
 """Weight files in and out: safetensors, or .pth read without running any code."""
 
+import argparse
 import hashlib
 import pickle
 import re
@@ -31,7 +32,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         )
     try:
         safe = path.suffix.lower() == ".safetensors"
-        state = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
+        # What timm's and many other training scripts keep beside the tensors is their options, plain values.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            state = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # on broken bytes the readers raise nearly anything
         raise WeightsError(
             f"{path} cannot be read as weights: {_reason(error)}",
@@ -80,7 +83,9 @@ def load_weights(module: nn.Module, state: Mapping[str, Tensor], what: str) -> N
             expected=f"the {len(own)} tensors of this {type(module).__name__}",
             instead="the source whose architecture made the file, or the file that fits this one",
         )
-    module.load_state_dict(state, strict=False)
+    # Into its own state dict, which carries the versions that some networks ask for (MNASNet).
+    own.update({name: tensor for name, tensor in state.items() if name in own})
+    module.load_state_dict(own)
 
 
 def digest(state: Mapping[str, Tensor]) -> str:

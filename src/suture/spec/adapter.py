@@ -17,16 +17,17 @@ class AdapterSpec:
 
     ``resample`` is how one grid becomes another; ``none`` keeps the source's grid, for a decoder that takes
     any. ``ridge`` is the absolute penalty λ ≥ 0 of a least-squares start, in units of the summed squared
-    activations (see ``suture.adapters.lstsq.solve``). A kind without parameters ignores ``start`` and
-    ``ridge``.
+    activations (see ``suture.adapters.lstsq.solve``). ``rank`` is that of a ``lowrank`` map, None for a quarter
+    of the smaller width. A kind ignores the fields that it has no use for.
 
-    Raises AdapterError for an unknown name or a ridge that is not a finite number ≥ 0.
+    Raises AdapterError for an unknown name, a ridge that is not a finite number ≥ 0, or a rank below 1.
     """
 
     kind: str = "linear"
     resample: Resample = "bilinear"
     start: Start = "least-squares"
     ridge: float = 0.0
+    rank: int | None = None
 
     def __post_init__(self) -> None:
         for field, names in (("kind", ADAPTERS), ("resample", get_args(Resample)), ("start", STARTS)):
@@ -42,4 +43,11 @@ class AdapterSpec:
                 f"ridge is {self.ridge!r}",
                 expected="a finite number, 0 or more",
                 instead="ridge=0.0 for plain least squares",
+            )
+        whole = isinstance(self.rank, int) and not isinstance(self.rank, bool)
+        if self.rank is not None and not (whole and self.rank >= 1):
+            raise AdapterError(
+                f"rank is {self.rank!r}",
+                expected="a whole number, 1 or more, or None",
+                instead="rank=None for a quarter of the smaller width",
             )

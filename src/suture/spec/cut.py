@@ -11,6 +11,7 @@ class Layout(StrEnum):
     NCHW = "NCHW"
     NHWC = "NHWC"
     NLC = "NLC"
+    NCL = "NCL"
     NC = "NC"
 
 
@@ -19,9 +20,10 @@ class Cut:
     """One legal cut of one network.
 
     ``shape`` leaves out the batch axis. ``stride`` is the number of input rows per row of the grid (None where
-    there is no grid). Parameters are counted once, where they are first used; MACs are multiply-accumulates for
-    one image. ``aliases`` are other names that mean the same place. ``block`` says whether the cut is in the
-    default list.
+    there is no grid). ``cells``, of tokens only, is the height and width of the grid whose cells they are, row by
+    row, behind any class and register tokens; None where the network does not show it. Parameters are counted
+    once, where they are first used; MACs are multiply-accumulates for one image. ``aliases`` are other names that
+    mean the same place. ``block`` says whether the cut is in the default list.
     """
 
     name: str
@@ -34,19 +36,27 @@ class Cut:
     macs_after: int
     aliases: tuple[str, ...] = ()
     block: bool = True
+    cells: tuple[int, int] | None = None
 
     @property
     def channels(self) -> int:
-        return self.shape[0] if self.layout is Layout.NCHW else self.shape[-1]
+        return self.shape[0] if self.layout in (Layout.NCHW, Layout.NCL) else self.shape[-1]
 
     @property
     def grid(self) -> tuple[int, int] | None:
-        """Height and width of a map; None for tokens and vectors."""
+        """Height and width of a map, or of the grid of tokens where it is known; None for vectors."""
         if self.layout is Layout.NCHW:
             return self.shape[1], self.shape[2]
         if self.layout is Layout.NHWC:
             return self.shape[0], self.shape[1]
-        return None
+        return self.cells
+
+    @property
+    def extra(self) -> int | None:
+        """Class and register tokens before the cells; None where the grid of the tokens is not known."""
+        if self.cells is None:
+            return None
+        return self.positions - self.cells[0] * self.cells[1]
 
     @property
     def positions(self) -> int:

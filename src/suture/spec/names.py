@@ -3,9 +3,9 @@
 A test holds each tuple against the registry it stands for.
 """
 
-ADAPTERS = ("linear", "identity")
+ADAPTERS = ("linear", "mlp", "conv3x3", "lowrank", "identity")
 STARTS = ("least-squares", "random", "eye")
-SOURCES = ("zoo", "torchvision", "python", "run")
+SOURCES = ("zoo", "torchvision", "timm", "python", "run")
 ZOO = ("tiny10", "resnet20")
 BUNDLED = ("tiny10-a", "tiny10-b", "resnet20-a", "resnet20-b")
 DATA = ("sample", "cifar10", "folder", "npz")

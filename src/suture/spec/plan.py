@@ -2,19 +2,25 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from suture.spec.adapter import AdapterSpec
+from suture.spec.at import At
 
 
 @dataclass(frozen=True)
 class Part:
-    """One parent: its source without any path, the digest of its weights, and where it is cut."""
+    """One parent: its source without any path, the digest of its weights, and where it is cut.
+
+    A first part ends with ``cut``, any other begins after it; a part in the middle of a chain ends with ``end``.
+    """
 
     origin: str
     digest: str
     cut: str
+    end: str | None = None
 
 
 @dataclass(frozen=True)
@@ -22,9 +28,20 @@ class Plan:
     """Frozen and hashable. ``join`` is how the parts meet; ``new_head`` the classes of a head made anew."""
 
     parts: tuple[Part, ...]
-    adapter: AdapterSpec
+    adapters: tuple[AdapterSpec, ...]
     join: str = "stitch"
     new_head: int | None = None
+
+    @property
+    def adapter(self) -> AdapterSpec:
+        """The first adapter; the only one of a stitch."""
+        return self.adapters[0]
+
+    @property
+    def at(self) -> At:
+        """Where the parts meet, in order."""
+        ends = [part.end or part.cut for part in self.parts[:-1]]
+        return tuple((end, part.cut) for end, part in zip(ends, self.parts[1:], strict=True))
 
     @property
     def key(self) -> str:
@@ -32,14 +49,25 @@ class Plan:
         return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain data. What only chains have is left out of a stitch: ``end``, and a list of ``adapters``."""
+        parts = [{name: told for name, told in asdict(part).items() if told is not None} for part in self.parts]
+        specs = [asdict(spec) for spec in self.adapters]
+        adapters: dict[str, Any] = {"adapter": specs[0]} if len(specs) == 1 else {"adapters": specs}
+        return {"parts": parts, **adapters, "join": self.join, "new_head": self.new_head}
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> "Plan":
         parts = tuple(Part(**part) for part in plain["parts"])
-        return cls(parts, AdapterSpec(**plain["adapter"]), plain["join"], plain["new_head"])
+        specs = plain["adapters"] if "adapters" in plain else [plain["adapter"]]
+        return cls(parts, tuple(AdapterSpec(**spec) for spec in specs), plain["join"], plain["new_head"])
 
 
 def stitch_plan(a: Part, b: Part, adapter: AdapterSpec, new_head: int | None = None) -> Plan:
     """``a`` up to its cut, the adapter, and ``b`` after its cut."""
-    return Plan((a, b), adapter, "stitch", new_head)
+    return Plan((a, b), (adapter,), "stitch", new_head)
+
+
+def chain_plan(parts: Iterable[Part], adapters: Iterable[AdapterSpec], new_head: int | None = None) -> Plan:
+    """Parts in a row with an adapter between neighbours; of two parts it is their ``stitch_plan``."""
+    parts, adapters = tuple(parts), tuple(adapters)
+    return Plan(parts, adapters, "stitch" if len(parts) == 2 else "chain", new_head)

@@ -11,12 +11,22 @@ steps:
 """
 
 from pathlib import PurePath
+from string import ascii_lowercase
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
 
 from suture.errors import SutureError, listed, nearest
 from suture.spec.adapter import Resample, Start
+from suture.spec.at import read_at, spelled
 from suture.spec.names import ADAPTERS, DATA
 from suture.spec.source import parse_source
 from suture.spec.stage import Stage
@@ -30,12 +40,13 @@ def _source(text: str) -> str:
     return text
 
 
-def _pair(text: str) -> str:
-    if len(text.split(":")) != 2 or not all(text.split(":")):
-        raise ValueError(
-            f"{text!r} names no two layers; expected X:Y, the encoder's last layer of a and the layer of b"
-        )
-    return text
+def _at(given: Any, fields: ValidationInfo) -> str:
+    """Any spelling of ``at`` as the command line's."""
+    more = fields.data.get("more")
+    try:
+        return spelled(read_at(given, None if more is None else 2 + len(more)))
+    except SutureError as error:
+        raise ValueError(f"{error.given}; expected {error.expected}; instead {error.instead}") from error
 
 
 def _adapter(name: str) -> str:
@@ -60,7 +71,7 @@ def _run_name(name: str) -> str:
 
 RunName = Annotated[str, AfterValidator(_run_name)]
 SourceText = Annotated[str, AfterValidator(_source)]
-At = Annotated[str, AfterValidator(_pair)]
+AtText = Annotated[str, BeforeValidator(_at)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -72,15 +83,28 @@ class Step(BaseModel):
 
 
 class Joined(Step):
-    """What stitch and search share. ``a`` gives the encoder, ``b`` the decoder."""
+    """What stitch and search share. ``a`` gives the first part; ``b``, or the last of ``more``, the last part."""
 
     a: SourceText
     b: SourceText
+    more: Annotated[tuple[SourceText, ...], Field(max_length=len(ascii_lowercase) - 2)] = ()
     adapter: Annotated[str, AfterValidator(_adapter)] = "linear"
+    rank: Count | None = None
     resample: Resample = "bilinear"
     init: Start = "least-squares"
     ridge: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     fit_images: Count = 1024
+
+    @model_validator(mode="after")
+    def _rank_has_a_use(self) -> Self:
+        if self.rank is not None and self.adapter != "lowrank":
+            raise ValueError(f"an adapter of kind {self.adapter} has no rank: --adapter lowrank, or no --rank")
+        return self
+
+    @property
+    def networks(self) -> dict[str, str]:
+        """All sources by letter, in the order in which their parts run."""
+        return dict(zip(ascii_lowercase, (self.a, self.b, *self.more), strict=False))
 
 
 class TrainStep(Step):
@@ -99,17 +123,17 @@ class TrainStep(Step):
 
 
 class StitchStep(Joined):
-    """Stitch two networks at one place and train the adapter."""
+    """Stitch two networks at one place, or more in a row, and train the adapters."""
 
     verb: ClassVar[str] = "stitch"
-    at: At | None = None
+    at: AtText | None = None
     new_head: bool = False
     stage: Stage = Stage()
     split: Literal["val", "test"] = "test"
 
 
 class SearchStep(Joined):
-    """Score every pair of block cuts, train the best few, score the winner on test."""
+    """Score every way to join the networks at block cuts, train the best few, score the winner on test."""
 
     verb: ClassVar[str] = "search"
     score_images: Count = 1024

@@ -13,7 +13,10 @@ WEIGHT_FILES = (".safetensors", ".pth", ".pt", ".bin")
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
 Triple = tuple[float, float, float]
-EXAMPLES = "zoo:tiny10-a, torchvision:resnet18@IMAGENET1K_V1, python:my_nets.py:make@weights.safetensors?size=32"
+EXAMPLES = (
+    "zoo:tiny10-a, torchvision:resnet18@IMAGENET1K_V1, timm:resnet18@a1_in1k, "
+    "python:my_nets.py:make@weights.safetensors?size=32"
+)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ Augmentation = Literal["flip", "crop"]
 class Stage(BaseModel):
     """Frozen description of one stage of training.
 
-    ``moves`` names the parts that may change; everything else stays as it is, in eval mode. ``patience`` stops
-    after that many epochs without a better validation accuracy (None: never). ``views`` is the number of
+    ``moves`` names the parts that may change; everything else stays as it is, in eval mode. Of a chain, ``adapter``
+    is all adapters and ``decoder`` every pretrained part after the first cut. ``patience`` stops after that many
+    epochs without a better validation accuracy (None: never). ``views`` is the number of
     augmented versions of the training images that are drawn once and stored where the encoder is frozen
     (1: none are stored; with augmentation the encoder then runs on new ones every epoch).
     """

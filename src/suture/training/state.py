@@ -36,7 +36,9 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         told = json.loads(file.metadata()["told"])
-    model.load_state_dict({k.removeprefix(MODEL): v for k, v in tensors.items() if k.startswith(MODEL)})
+    weights = model.state_dict()  # its own, as it carries the versions that some networks ask for
+    weights.update({k.removeprefix(MODEL): v for k, v in tensors.items() if k.startswith(MODEL)})
+    model.load_state_dict(weights)
     slots: dict[int, dict[str, Any]] = {}
     kept = {k.removeprefix(OPTIMIZER): v for k, v in tensors.items() if k.startswith(OPTIMIZER)}
     for name, value in (kept | told["numbers"]).items():

@@ -1,16 +1,22 @@
 """Second rung: torch.export, which runs the network's Python on an example and keeps the operations."""
 
+import operator
 from contextlib import redirect_stderr
 from io import StringIO
-from typing import final
+from typing import Any, Final, final
 
+import torch
 from torch import Tensor, fx
+from torch._higher_order_ops.wrap import wrap_with_autocast, wrap_with_set_grad_enabled
 from torch.export import Dim, ExportedProgram, export
 from torch.export.graph_signature import InputKind
+from torch.utils import _pytree as pytree
 
 from suture.graph.inventory import Inventory
 from suture.graph.program import INPUT, Call, Program
 from suture.graph.untouched import drawing_nothing, untouched
+
+_CONTEXTS: Final = (wrap_with_autocast, wrap_with_set_grad_enabled)
 
 
 def follow(inventory: Inventory, training: bool, example: Tensor) -> Program:
@@ -37,18 +43,46 @@ class _Rewrite:
         self._scopes: dict[fx.Node, tuple[Call, ...]] = {}
 
     def program(self) -> Program:
-        known: dict[fx.Node, fx.Node] = {}
-        for node in self._exported.graph.nodes:
-            if node.op == "placeholder":
-                known[node] = self._argument(node)
-            elif node.op == "output":
-                (results,) = node.args
-                values = [known[value] if isinstance(value, fx.Node) else value for value in results]
-                self._graph.output(values[0] if len(values) == 1 else tuple(values))
+        known = {node: self._argument(node) for node in self._exported.graph.nodes if node.op == "placeholder"}
+        values = self._copied(self._exported.graph_module, known)
+        self._graph.output(values[0] if len(values) == 1 else tuple(values))
+        return Program(self._graph, self._inventory, self._scopes, self._outputs())
+
+    def _copied(self, module: fx.GraphModule, known: dict[fx.Node, Any]) -> list[Any]:
+        """Copy what ``module`` runs, its inputs being ``known``; what it returns."""
+        bundles: dict[fx.Node, list[Any]] = {}
+        for node in module.graph.nodes:
+            if node.op == "output":
+                results = pytree.tree_leaves(node.args)
+                return [known[value] if isinstance(value, fx.Node) else value for value in results]
+            # Such a check would forbid to move the network to another device or type.
+            if node.op == "placeholder" or node.target is torch.ops.aten._assert_tensor_metadata.default:
+                continue
+            if node.op == "get_attr":
+                known[node] = getattr(module, str(node.target))
+            elif node.target in _CONTEXTS:
+                bundles[node] = self._inlined(node, known)
+            elif node.target is operator.getitem and node.all_input_nodes[0] in bundles:
+                known[node] = bundles[node.all_input_nodes[0]][int(str(node.args[1]))]
             else:
                 known[node] = self._graph.node_copy(node, lambda source: known[source])
                 self._scopes[known[node]] = self._calls(node)
-        return Program(self._graph, self._inventory, self._scopes, self._outputs())
+        raise AssertionError("a graph without an output")
+
+    def _inlined(self, node: fx.Node, known: dict[fx.Node, Any]) -> list[Any]:
+        """What runs inside of ``torch.no_grad`` or a switched-off autocast, in line.
+
+        Without gradients its results are detached. An autocast around the network reaches into it.
+        """
+        if node.target is wrap_with_autocast and node.args[2]:
+            raise NotImplementedError("the network switches autocast on for a part of itself")
+        where = next(k for k, given in enumerate(node.args) if isinstance(given, fx.Node) and given.op == "get_attr")
+        values: list[Any] = [known[given] if isinstance(given, fx.Node) else given for given in node.args[where:]]
+        starts = [start for start in values[0].graph.nodes if start.op == "placeholder"]
+        results = self._copied(values[0], dict(zip(starts, values[1:], strict=True)))
+        if node.target is wrap_with_set_grad_enabled and not node.args[0]:
+            return [self._graph.call_function(torch.ops.aten.detach.default, (value,)) for value in results]
+        return results
 
     def _argument(self, node: fx.Node) -> fx.Node:
         signature = self._exported.graph_signature

@@ -7,6 +7,7 @@ from typing import Any, final
 
 import torch
 from torch import Tensor, fx, nn
+from torch.utils import _pytree as pytree
 
 from suture.data.preprocess import Preprocess
 from suture.graph.inventory import Inventory
@@ -22,7 +23,7 @@ def follow(inventory: Inventory, training: bool) -> Program:
     for node in graph.nodes:
         if node.op in ("call_module", "get_attr") and node not in tracer.settled:
             node.target = inventory.public(str(node.target))
-    return Program(graph, inventory, tracer.scopes, tuple(tracer.returned))
+    return Program(graph, inventory, tracer.scopes, tuple(tracer.returned), tuple(tracer.bundles))
 
 
 def _declared_leaves() -> tuple[set[type[nn.Module]], tuple[Callable[..., Any], ...]]:
@@ -48,6 +49,7 @@ class _Tracer(fx.Tracer):
         self._calls: Counter[str] = Counter()
         self.scopes: dict[fx.Node, tuple[Call, ...]] = {}
         self.returned: list[tuple[Call, fx.Node]] = []
+        self.bundles: list[tuple[Call, tuple[fx.Node, ...]]] = []
         self.settled: set[fx.Node] = set()
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
@@ -71,6 +73,9 @@ class _Tracer(fx.Tracer):
                 self._stack.pop()
         if path and isinstance(result, fx.Proxy):
             self.returned.append((call, result.node))
+        elif path and isinstance(result, tuple):
+            proxies = [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, fx.Proxy)]
+            self.bundles.append((call, tuple(proxy.node for proxy in proxies)))
         return result
 
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
