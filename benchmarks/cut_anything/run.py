@@ -60,7 +60,7 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="networks whose name contains this; nothing is stored")
-    parser.add_argument("--fine", type=int, default=24, help="cuts tried beside the block cuts; -1: all")
+    parser.add_argument("--fine", type=int, default=4, help="cuts tried beside the block cuts; -1: all")
     parser.add_argument("--again", action="store_true", help="forget what is stored")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")

@@ -7,52 +7,46 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
-from suture.graph.naming import counterparts
+from suture.graph.piece import Piece
 from suture.graph.program import Program
 from suture.graph.purity import is_pure
+from suture.graph.untouched import untouched
+from suture.graph.verify import same
 
-Programs = tuple[Program, Program]
 
+def without_auxiliary(training: Program, calm: Any, example: Tensor) -> tuple[Program, tuple[str, ...]]:
+    """The train graph with auxiliary heads switched off, and their names; as given where there are none.
 
-def without_auxiliary(programs: Programs, outputs: tuple[Any, Any]) -> tuple[Programs, tuple[str, ...]]:
-    """The same with auxiliary heads switched off, and their names; as given where there are none.
-
-    They are what only train mode returns beside the one tensor of eval mode; ``outputs`` are what the network
-    returned in the two modes. The train graph changes in place.
+    ``calm`` is what the network returns for ``example`` in eval mode. The main output of the train graph is the one
+    that equals it when all modules are in eval mode; where none does, everything stays on.
     """
-    evaluating, training = programs
-    if not isinstance(outputs[0], Tensor) or isinstance(outputs[1], Tensor):
-        return programs, ()
+    if not isinstance(calm, Tensor) or isinstance(_returned(training), fx.Node):
+        return training, ()
     nodes = pytree.tree_leaves(_returned(training))
-    alike = [isinstance(leaf, Tensor) and leaf.shape == outputs[0].shape for leaf in pytree.tree_leaves(outputs[1])]
-    main = _main(programs, nodes, alike)
-    if main is None:
-        return programs, ()
-    off = _only_beside(training, main)
+    network = training.inventory.network
+    with untouched(network, False), torch.no_grad():
+        results = pytree.tree_leaves(Piece(training.inventory, [training.graph] * 2).eval()(example.clone()))
+    found = [
+        node for node, result in zip(nodes, results, strict=True) if isinstance(node, fx.Node) and same(result, calm)
+    ]
+    if len(set(found)) != 1:
+        return training, ()
+    off = _only_beside(training, found[0])
     names = _heads(training, off)
-    return (evaluating, _erased(training, off, main)), names
+    return _erased(training, off, found[0]), names
 
 
 def _returned(program: Program) -> Any:
     """What the output node returns, looked up in the named tuple where the graph makes one."""
     (returned,) = program.output.args
     if isinstance(returned, fx.Node) and isinstance(returned.target, type) and issubclass(returned.target, tuple):
-        return (*returned.args, *returned.kwargs.values())
+        fields = getattr(returned.target, "_fields", ())
+        return (*returned.args, *(returned.kwargs[name] for name in fields if name in returned.kwargs))
     return returned
-
-
-def _main(programs: Programs, nodes: list[Any], alike: list[bool]) -> fx.Node | None:
-    """The output of train mode that is the one of eval mode; ``alike`` are those of its shape."""
-    if len(nodes) != len(alike):
-        return None
-    evaluating, training = programs
-    (calm,) = evaluating.output.all_input_nodes
-    fitting = [node for node, fits in zip(nodes, alike, strict=True) if fits and isinstance(node, fx.Node)]
-    twin = counterparts(evaluating, training).get(calm)
-    return twin if twin in fitting else next(iter(fitting), None)
 
 
 def _only_beside(program: Program, main: fx.Node) -> set[fx.Node]:
@@ -83,8 +77,8 @@ def _slice(ends: Iterable[fx.Node]) -> set[fx.Node]:
 
 def _heads(program: Program, off: set[fx.Node]) -> tuple[str, ...]:
     """The outermost modules that run for the auxiliary outputs alone."""
-    kept = {call for node, calls in program.scopes.items() if node not in off for call in calls}
-    names = [next((call.path for call in program.scopes.get(node, ()) if call not in kept), None) for node in off]
+    kept = {call.path for node, calls in program.scopes.items() if node not in off for call in calls}
+    names = [next((call.path for call in program.scopes.get(node, ()) if call.path not in kept), None) for node in off]
     order = {path: number for number, path in enumerate(program.inventory.modules)}
     return tuple(sorted({name for name in names if name}, key=lambda name: order[name]))
 

@@ -154,8 +154,8 @@ def _broken(path: str) -> str:
 
 
 def probes(example: Tensor) -> list[Tensor]:
-    """The example and two batches far from it, so that control flow on values shows more of its ways."""
-    return [example, -example, 1 + 2 * example]
+    """The example, two batches far from it, and two of other lengths, so that control flow shows more of its ways."""
+    return [example, -example, 1 + 2 * example, example[:1], torch.cat([example, example, example])[:5]]
 
 
 def follow(inventory: Inventory, example: Tensor) -> ChainRoute:

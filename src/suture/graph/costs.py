@@ -24,6 +24,7 @@ class Fact:
     """
 
     shape: tuple[int, ...] | None = None
+    dtype: torch.dtype | None = None
     floating: bool = False
     plain: bool = False
     value: object = None
@@ -56,7 +57,8 @@ def observe(program: Program, whole: nn.Module, example: Tensor, training: bool)
                 other = _observed(program, owner, torch.cat([shapes, shapes[:1]]))
                 return {node: replace(fact, steady=_is_steady(fact, other[node])) for node, fact in facts.items()}
             return facts
-        except (RuntimeError, NotImplementedError, TypeError, ValueError, AttributeError):
+        except Exception:
+            # Whatever the network's own code raises where there are no values to be had.
             torch.manual_seed(0)
             return _observed(program, whole, example.clone())
 
@@ -108,7 +110,7 @@ class _Watcher(fx.Interpreter):
 
 def _fact(value: Any, macs: int, overwritten: bool) -> Fact:
     if isinstance(value, Tensor):
-        return Fact(tuple(value.shape), value.is_floating_point(), macs=macs, overwritten=overwritten)
+        return Fact(tuple(value.shape), value.dtype, value.is_floating_point(), macs=macs, overwritten=overwritten)
     plain = _is_plain(value)
     return Fact(plain=plain, value=value if plain else None, macs=macs, overwritten=overwritten)
 

@@ -11,6 +11,7 @@ from suture.graph.costs import Facts
 from suture.graph.layout import layout
 from suture.graph.liveness import Liveness
 from suture.graph.naming import Names, counterparts, named
+from suture.graph.network import Network
 from suture.graph.piece import Piece, part
 from suture.graph.program import Program
 from suture.graph.route import Place, Route
@@ -36,6 +37,9 @@ class GraphRoute(Route):
         self._auxiliary = auxiliary
         self._facts = facts
         self._batch, self._height = len(example), example.shape[2] if example.ndim == 4 else None
+        network = self._program.inventory.network
+        resizes = isinstance(network, Network) and network.preprocess.size is not None
+        self._image = None if resizes else tuple(example.shape[1:])
         self._flows = tuple(
             Liveness(program, known, self._batch) for program, known in zip((self._program, other), facts, strict=True)
         )
@@ -89,10 +93,11 @@ class GraphRoute(Route):
         return self._total[1]
 
     def halves(self, place: Place) -> tuple[nn.Module, nn.Module]:
-        first = [
-            part(flow.before(node), result=node) for flow, node in zip(self._flows, self._both(place), strict=True)
-        ]
-        return Piece(self._program.inventory, first), self._rest(place, None)
+        nodes = self._both(place)
+        first = [part(flow.before(node), result=node) for flow, node in zip(self._flows, nodes, strict=True)]
+        rest = self._rest(place, None)
+        # What the rest keeps of the example must be true of the images, too.
+        return Piece(self._program.inventory, first, self._image if rest.shape else None), rest
 
     def between(self, start: Place, end: Place) -> nn.Module:
         return self._rest(start, end)
@@ -102,14 +107,13 @@ class GraphRoute(Route):
         entries = self._both(start)
         ends = self._both(end) if end else (None, None)
         clone = self._is_overwritten(entries)
-        graphs, shape = [], None
+        graphs, sized = [], self._program.settled
         for flow, entry, last in zip(self._flows, entries, ends, strict=True):
             nodes = flow.between(entry, last) if last else flow.after(entry)
             lost = flow.lost(entry)
-            if start.cut and any(lost.get(node) is not None for node in nodes):
-                shape = start.cut.shape
+            sized = sized or any(node in lost for node in nodes)
             graphs.append(part(nodes, start=entry, clone=clone, read=flow.anywhere.read, result=last, given=lost))
-        return Piece(self._program.inventory, graphs, shape)
+        return Piece(self._program.inventory, graphs, start.cut.shape if sized and start.cut else None)
 
     def taps(self, places: Mapping[str, Place]) -> nn.Module:
         both = {name: self._both(place) for name, place in places.items()}
@@ -118,7 +122,7 @@ class GraphRoute(Route):
             run = {node for pair in both.values() for node in flow.before(pair[mode])}
             wanted = {name: (pair[mode], self._is_overwritten(pair)) for name, pair in both.items()}
             graphs.append(part([node for node in flow.order if node in run], taps=wanted))
-        return Piece(self._program.inventory, graphs)
+        return Piece(self._program.inventory, graphs, self._image if self._program.settled else None)
 
     def _is_overwritten(self, nodes: tuple[fx.Node, fx.Node]) -> bool:
         return any(known[node].overwritten for known, node in zip(self._facts, nodes, strict=True))

@@ -1,6 +1,6 @@
 """Follow a network by the first rung that gives its own answers back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Literal
 
 from torch import Tensor
@@ -28,25 +28,32 @@ def by_fx(inventory: Inventory, example: Tensor, wanted: tuple[Answer, Answer]) 
     return _by_graphs((fx.follow(inventory, False), fx.follow(inventory, True)), example, wanted)
 
 
-def _by_graphs(programs: tuple[Program, Program], example: Tensor, wanted: tuple[Answer, Answer]) -> Route:
-    network = programs[0].inventory.network
-    whole = Piece(programs[0].inventory, [program.graph for program in programs])
+def _by_graphs(
+    programs: tuple[Program, Program], example: Tensor, wanted: tuple[Answer, Answer], sizes: Iterable[int] = ()
+) -> Route:
+    """``sizes`` are other numbers of images that the eval graph must hold for."""
+    inventory = programs[0].inventory
+    network = inventory.network
+    whole = Piece(inventory, [program.graph for program in programs])
+
+    def check(mode: bool, images: Tensor, answered: Answer) -> None:
+        if not agree(answer(network, mode, lambda: whole.train(mode)(images.clone())), answered):
+            told = f"in {'train' if mode else 'eval'} mode for {len(images)} images"
+            raise RungError(f"the graph does not give the network's own output {told}")
+
     for training, answered in zip((False, True), wanted, strict=True):
-        found = answer(network, training, lambda mode=training: whole.train(mode)(example.clone()))  # type: ignore[misc]
-        if not agree(found, answered):
-            mode = "train" if training else "eval"
-            raise RungError(f"the graph does not give the network's own output in {mode} mode")
-    programs, auxiliary = without_auxiliary(programs, (wanted[0].output, wanted[1].output))
-    calm, wild = (
-        observe(program, whole, example, training) for program, training in zip(programs, (False, True), strict=True)
-    )
-    return GraphRoute(programs, (calm, wild), example, auxiliary)
+        check(training, example, answered)
+    for size in sizes:
+        images = example[:1].expand(size, *example.shape[1:])
+        check(False, images, answer(network, False, lambda images=images: network(images.clone())))  # type: ignore[misc]
+    facts = observe(programs[0], whole, example, False)
+    calm, (wild, auxiliary) = programs[0], without_auxiliary(programs[1], wanted[0].output, example)
+    return GraphRoute((calm, wild), (facts, observe(wild, whole, example, True)), example, auxiliary)
 
 
 def by_export(inventory: Inventory, example: Tensor, wanted: tuple[Answer, Answer]) -> Route:
-    return _by_graphs(
-        (export.follow(inventory, False, example), export.follow(inventory, True, example)), example, wanted
-    )
+    programs = export.follow(inventory, False, example), export.follow(inventory, True, example)
+    return _by_graphs(programs, example, wanted, sizes=(1, 5))
 
 
 def by_hooks(inventory: Inventory, example: Tensor, _wanted: tuple[Answer, Answer]) -> Route:

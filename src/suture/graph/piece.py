@@ -26,7 +26,7 @@ class Piece(nn.Module):
 
     def __init__(self, inventory: Inventory, graphs: Sequence[fx.Graph], shape: tuple[int, ...] | None = None) -> None:
         super().__init__()
-        self._shape = shape
+        self.shape = shape
         self.training = inventory.network.training
         fill(self, inventory, _targets(graphs))
         codes = [graph.python_code("self") for graph in graphs]
@@ -34,10 +34,10 @@ class Piece(nn.Module):
         self._training = self._evaluating if codes[0].src == codes[1].src else _compiled(codes[1])
 
     def forward(self, x: Tensor) -> Any:
-        if self._shape and isinstance(x, Tensor) and x.shape[1:] != self._shape:
+        if self.shape and isinstance(x, Tensor) and x.shape[1:] != self.shape:
             raise CutError(
                 f"this part of the network was given activations of shape {tuple(x.shape[1:])}",
-                expected=f"{self._shape}: at this cut the network goes by numbers that it read off its input before",
+                expected=f"{self.shape}: at this cut the network goes by numbers that it read off its input before",
                 instead="images of the size of the example, or trace(network, example) with an example of theirs",
             )
         run = self._training if self.training else self._evaluating

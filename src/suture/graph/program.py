@@ -26,6 +26,7 @@ class Program:
 
     ``scopes`` gives the module calls around a node, innermost last (the root left out); ``outputs`` the
     module calls that return one value, in the order in which they return, ``bundles`` those that return several.
+    A ``settled`` graph holds for the sizes of the example only, the number of images aside.
     """
 
     graph: fx.Graph
@@ -33,6 +34,7 @@ class Program:
     scopes: Mapping[fx.Node, tuple[Call, ...]]
     outputs: tuple[tuple[Call, fx.Node], ...]
     bundles: tuple[tuple[Call, tuple[fx.Node, ...]], ...] = ()
+    settled: bool = False
 
     def unbundled(self, is_tensor: Callable[[fx.Node], bool]) -> "Program":
         """The same, where a call that returns one tensor beside numbers returns that tensor."""

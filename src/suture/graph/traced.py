@@ -6,6 +6,7 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from suture.errors import CutError, TraceError, listed, nearest
 from suture.graph.inventory import Inventory
@@ -26,6 +27,12 @@ def trace(network: nn.Module, example: Tensor | None = None) -> "Traced":
     is missing, the network fails on it, or no cut is found.
     """
     batch = _batch(network, example)
+    if any(is_lazy(p) for p in (*network.parameters(), *network.buffers())):
+        raise TraceError(
+            f"this {type(network).__name__} has lazy layers that have seen no batch yet",
+            expected="a network whose parameters have shapes",
+            instead="network(example) once, before trace(network, example)",
+        )
     wanted = answers(network, batch)
     inventory = Inventory(network)
     failures: list[str] = []
@@ -41,7 +48,8 @@ def trace(network: nn.Module, example: Tensor | None = None) -> "Traced":
     raise TraceError(
         f"no cut was found in this {type(network).__name__} ({'; '.join(failures)})",
         expected="a network with a place where one tensor separates its input from its output",
-        instead="a network that hands one tensor from module to module, without side inputs",
+        instead="a forward that decides nothing by the values of tensors (fx and export can follow it), or one that "
+        "hands a single tensor from module to module (hooks can)",
     )
 
 
@@ -76,7 +84,10 @@ class Traced:
     only. ``why`` says why the rungs above did not hold.
 
     Auxiliary heads, whose outputs a network returns in train mode only, are off in the halves: in train mode
-    ``decoder(encoder(x))`` is then the first of what the network returns, and the heads learn nothing.
+    ``decoder(encoder(x))`` is then the main one of what the network returns, and the heads learn nothing.
+
+    Halves of an ``export``, and halves that keep a number as it was for the example, take images and activations of
+    the example's size only. A buffer that ``forward`` binds anew, rather than writes to, goes stale in them.
     """
 
     network: nn.Module

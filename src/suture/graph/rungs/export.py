@@ -13,6 +13,7 @@ from torch.export.graph_signature import InputKind
 from torch.utils import _pytree as pytree
 
 from suture.graph.inventory import Inventory
+from suture.graph.network import Network
 from suture.graph.program import INPUT, Call, Program
 from suture.graph.untouched import drawing_nothing, untouched
 
@@ -22,13 +23,16 @@ _CONTEXTS: Final = (wrap_with_autocast, wrap_with_set_grad_enabled)
 def follow(inventory: Inventory, training: bool, example: Tensor) -> Program:
     """One mode of the network as a graph of operations, for any batch size and the example's other axes.
 
-    Control flow on shapes and on Python values is settled as it was for the example. Raises whatever
-    torch.export raises where it depends on the values of a tensor.
+    Control flow on shapes and on Python values is settled as it was for the example; the preprocessing of a Network
+    stays whole, and takes images of any size. Raises whatever torch.export raises where control flow depends on the
+    values of a tensor.
     """
-    free_batch = ({0: Dim.DYNAMIC},)
+    whole = inventory.network
     # torch.export prints the graph it had when it fails.
-    with untouched(inventory.network, training), drawing_nothing(), redirect_stderr(StringIO()):
-        exported = export(inventory.network, (example.clone(),), dynamic_shapes=free_batch, strict=False)
+    with untouched(whole, training), drawing_nothing(), redirect_stderr(StringIO()):
+        body = whole.body if isinstance(whole, Network) else whole
+        given = whole.preprocess(example) if isinstance(whole, Network) else example.clone()
+        exported = export(body, (given,), dynamic_shapes=({0: Dim.DYNAMIC},), strict=False)
     return _Rewrite(exported, inventory).program()
 
 
@@ -46,7 +50,7 @@ class _Rewrite:
         known = {node: self._argument(node) for node in self._exported.graph.nodes if node.op == "placeholder"}
         values = self._copied(self._exported.graph_module, known)
         self._graph.output(values[0] if len(values) == 1 else tuple(values))
-        return Program(self._graph, self._inventory, self._scopes, self._outputs())
+        return Program(self._graph, self._inventory, self._scopes, self._outputs(), settled=True)
 
     def _copied(self, module: fx.GraphModule, known: dict[fx.Node, Any]) -> list[Any]:
         """Copy what ``module`` runs, its inputs being ``known``; what it returns."""
@@ -88,16 +92,29 @@ class _Rewrite:
         signature = self._exported.graph_signature
         spec = next(spec for spec in signature.input_specs if spec.arg.name == node.name)
         if spec.kind is InputKind.USER_INPUT:
-            return self._graph.placeholder(INPUT)
-        name = self._inventory.public(str(spec.target))
+            return self._entry()
+        name = self._public(str(spec.target))
         if name not in self._inventory.tensors:
             name = self._inventory.constant(self._exported.constants[str(spec.target)])
         return self._graph.get_attr(name)
 
+    def _entry(self) -> fx.Node:
+        """The input, behind the preprocessing where there is one."""
+        entry = self._graph.placeholder(INPUT)
+        if not isinstance(self._inventory.network, Network):
+            return entry
+        call = Call(self._inventory.front, 0)
+        node = self._graph.call_module(call.path, (entry,))
+        self._scopes[node] = (call,)
+        return node
+
+    def _public(self, path: str) -> str:
+        return path if isinstance(self._inventory.network, Network) else self._inventory.public(path)
+
     def _calls(self, node: fx.Node) -> tuple[Call, ...]:
         calls = []
         for key, (spelled, _kind) in node.meta.get("nn_module_stack", {}).items():
-            path, number = self._inventory.public(spelled.partition("@")[0]), key.partition("@")[2]
+            path, number = self._public(spelled.partition("@")[0]), key.partition("@")[2]
             if path and path in self._inventory.modules:
                 calls.append(Call(path, int(number or 0)))
         return tuple(calls)

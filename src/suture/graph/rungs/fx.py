@@ -47,6 +47,7 @@ class _Tracer(fx.Tracer):
         self._inventory = inventory
         self._stack: list[Call] = []
         self._calls: Counter[str] = Counter()
+        self._gradients = torch.is_grad_enabled()
         self.scopes: dict[fx.Node, tuple[Call, ...]] = {}
         self.returned: list[tuple[Call, fx.Node]] = []
         self.bundles: list[tuple[Call, tuple[fx.Node, ...]]] = []
@@ -80,6 +81,8 @@ class _Tracer(fx.Tracer):
 
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
         node = super().create_node(*args, **kwargs)
+        if torch.is_grad_enabled() != self._gradients and node.all_input_nodes:
+            raise RuntimeError("the network switches gradients on or off for a part of itself")
         self.scopes[node] = tuple(self._stack)
         return node
 
