@@ -167,7 +167,7 @@ def test_a_bare_module_needs_an_example() -> None:
         trace(Tiny())
     assert caught.value.given == "a Tiny does not say what images it takes"
     assert caught.value.expected == "an example batch for any network that was not loaded from a source"
-    assert caught.value.instead == "trace(network, torch.rand(2, 3, 224, 224))"
+    assert caught.value.instead == "example=torch.rand(2, 3, 224, 224), beside the network"
 
 
 @pytest.mark.parametrize("example", [torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.rand(3), torch.rand(0, 3, 8, 8)])

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from raising import raises
 from suture.errors import CutError, TraceError
 from suture.graph import trace
+from suture.spec.cut import Layout
 
 
 class Stem(nn.Module):
@@ -189,6 +190,31 @@ def test_the_main_output_is_the_one_of_eval_mode(early: str, first: bool) -> Non
     assert not {"fc", "act", "conv2"} & set(traced.auxiliary)
 
 
+class Branches(Stem):
+    """Two values side by side all the way; what stacks them has as many branches as the example has images."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, two = self.conv(x), self.conv2(self.conv(x))
+        for _ in range(2):
+            one, two = self.act(one) + two, self.act(two) * 2
+        return torch.stack([one.mean((2, 3)), two.mean((2, 3))]).mean(0)
+
+
+def test_an_axis_as_long_as_the_batch_is_not_the_batch() -> None:
+    with raises(TraceError, "no value alone separates", "two tensors or more live side by side"):
+        trace(Branches(), torch.rand(2, 3, 8, 8))
+
+
+def test_sounds_have_their_channels_first() -> None:
+    traced = trace(nn.Sequential(nn.Conv1d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)), torch.rand(2, 3, 20))
+    assert [(cut.layout, cut.channels) for cut in traced.cuts(fine=True)][:2] == [(Layout.NCL, 8), (Layout.NCL, 8)]
+
+
+def test_an_example_is_a_tensor() -> None:
+    with raises(TraceError, "the example is a str", "example=torch.rand(2, 3, 224, 224)"):
+        trace(Stem(), "images")  # type: ignore[arg-type]
+
+
 def test_lazy_layers_want_a_batch_first() -> None:
-    with raises(TraceError, "lazy layers", "network(example) once"):
+    with raises(TraceError, "lazy layers", "network(example) once, before it is cut"):
         trace(nn.Sequential(nn.LazyConv2d(4, 3), nn.ReLU(), nn.Flatten()), torch.rand(2, 3, 8, 8))

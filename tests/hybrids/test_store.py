@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from raising import raises
 from small import sample_split
 from suture.errors import PlanError, SourceError, WeightsError
 from suture.hybrids import load, parent, save, stitch
@@ -85,3 +86,20 @@ def test_the_description_holds_the_plan_and_no_path(tmp_path, images):
     told = json.loads((tmp_path / "hybrid.json").read_text())
     assert told["plan"]["parts"][0]["cut"] == "relu5"
     assert str(tmp_path) not in json.dumps(told)
+
+
+def test_sources_of_other_networks_are_not_written(tmp_path):
+    hybrid = stitch(A, B, AT)
+    for wrong in ((A,), (B, A)):
+        with raises(PlanError, "those of the plan, in its order"):
+            save(hybrid, tmp_path / "hybrid", wrong)
+    assert not (tmp_path / "hybrid").exists()
+
+
+def test_a_seed_draws_the_same_networks_again(tmp_path, images, monkeypatch):
+    hybrid = stitch(A, B, AT, seed=5)
+    monkeypatch.chdir(tmp_path)
+    save(hybrid, "runs/seeded", (A, B), seed=5)
+    again = load_source("run:seeded")
+    with torch.no_grad():
+        assert torch.equal(again(images), hybrid(images))

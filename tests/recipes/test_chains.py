@@ -205,20 +205,27 @@ def test_bad_chains_leave_nothing_behind(tmp_path, folder, data):
     seven = f"python:{nets}:seven?size=32"
     with raises(CutError, "layer1.1 is not computed after layer2.1"):
         run(stitch_step(at="relu3:layer2.1,layer1.1:relu6"), data, tmp_path / "s")
-    middle = stitch_step(b=seven, at="relu3:1,2:relu6")
-    with raises(PlanError, "seven?size=32 tells 7 classes apart", "--new-head"):
-        run(middle, data, tmp_path / "s", trust_code=True)
     with raises(PlanError, "7 classes apart"):
         run(search_step().model_copy(update={"b": seven}), data, tmp_path / "s", trust_code=True)
     last = stitch_step(more=(seven,), at="relu3:layer1.1,layer2.1:1")
     with raises(PlanError, "nothing would train it"):
         run(last.model_copy(update={"stage": Stage(epochs=0)}), data, tmp_path / "s", trust_code=True)
     assert not (tmp_path / "s").exists()
-    middle = middle.model_copy(update={"new_head": True, "stage": Stage(moves=("adapter", "head"), epochs=1)})
-    asked = run(middle, data, tmp_path / "asked", trust_code=True)
-    assert asked["parents"]["b"]["accuracy"] is None
-    assert asked["agreement"]["b"] is None
-    assert asked["plan"]["new_head"] == 10
+
+
+def test_only_the_last_network_needs_the_classes(tmp_path, folder, data):
+    seven = f"python:{folder / 'seven.py'}:seven?size=32"
+    (folder / "seven.py").write_text(
+        "from torch import nn\n"
+        "def seven():\n"
+        "    body = nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()\n"
+        "    return nn.Sequential(*body, nn.Linear(8, 7))\n"
+    )
+    step = stitch_step(b=seven, at="relu3:1,2:relu6").model_copy(update={"stage": Stage(epochs=0)})
+    kept = run(step, data, tmp_path / "kept", trust_code=True)
+    assert kept["parents"]["b"]["accuracy"] is None
+    assert kept["agreement"]["b"] is None
+    assert kept["plan"]["new_head"] is None
 
 
 def test_a_search_goes_on_only_where_something_is_left_to_cut(searched):

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 import suture
+from raising import raises
 from small import write_npz
 from suture.errors import CutError, DataError, PlanError, RunError, SourceError, UsageError
 from suture.recipes.context import Context
@@ -336,3 +337,10 @@ def test_steps_follow_each_other(tmp_path, data, sources):
     stitched = json.loads((out / "1-stitch" / "result.json").read_text())
     assert result["accuracy"] == stitched["accuracy"]["after"]
     assert execute(context, out) == result
+
+
+def test_what_is_no_source_and_no_split_is_said():
+    with raises(SourceError, "a int is no source", 'load("zoo:tiny10-a")'):
+        suture.load(5)
+    with raises(DataError, "no split 'foo'", "train, val, test"):
+        suture.evaluate("zoo:tiny10-a", split="foo")

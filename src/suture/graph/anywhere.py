@@ -98,9 +98,9 @@ def _is_batch_size(node: fx.Node, facts: Facts, batch: int) -> bool:
     source = node.all_input_nodes[0]
     if len(node.args) == 2 and node.args[1] == 0:
         if operation(node) in ("size", "sym_size"):
-            return facts[source].is_batch(batch)
+            return facts[source].batched
         if operation(node) == "getitem" and source.all_input_nodes:
             whole = source.all_input_nodes[0]
             shape = operation(source) == "size" or source.args[1:] == ("shape",)
-            return shape and whole in facts and facts[whole].is_batch(batch)
-    return operation(node) == "len" and facts[source].is_batch(batch)
+            return shape and whole in facts and facts[whole].batched
+    return operation(node) == "len" and facts[source].batched

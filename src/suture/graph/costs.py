@@ -18,7 +18,7 @@ class Fact:
     """One value: its shape (None for anything but one tensor), or the plain Python ``value`` it is, and its cost.
 
     A plain value is a number, None, or a list of these. ``steady`` says that shapes decide it, and that a batch of
-    another size gives the same.
+    another size gives the same; ``batched`` that axis 0 is the batch.
     ``macs`` are multiply-accumulates for the whole batch. ``overwritten`` says that a later node changes it in place,
     itself or through a view.
     """
@@ -26,17 +26,19 @@ class Fact:
     shape: tuple[int, ...] | None = None
     dtype: torch.dtype | None = None
     floating: bool = False
+    batched: bool = False
     plain: bool = False
     value: object = None
     steady: bool = False
     macs: int = 0
     overwritten: bool = False
 
-    def is_batch(self, size: int) -> bool:
-        return self.shape is not None and len(self.shape) >= 1 and self.shape[0] == size
+    @property
+    def is_activation(self) -> bool:
+        return self.floating and self.batched and len(self.shape or ()) >= 2
 
-    def is_activation(self, size: int) -> bool:
-        return self.floating and self.is_batch(size) and len(self.shape or ()) >= 2
+    def has_length(self, size: int) -> bool:
+        return self.shape is not None and self.shape[:1] == (size,)
 
 
 Facts = dict[fx.Node, Fact]
@@ -53,18 +55,19 @@ def observe(program: Program, whole: nn.Module, example: Tensor, training: bool)
         try:
             owner, shapes = _on_meta(whole), example.to("meta")
             facts = _observed(program, owner, shapes)
-            if any(fact.plain for fact in facts.values()):
-                other = _observed(program, owner, torch.cat([shapes, shapes[:1]]))
-                return {node: replace(fact, steady=_is_steady(fact, other[node])) for node, fact in facts.items()}
-            return facts
+            more = _observed(program, owner, torch.cat([shapes, shapes[:1]]))
+            return {node: _compared(fact, more[node], len(example)) for node, fact in facts.items()}
         except Exception:
             # Whatever the network's own code raises where there are no values to be had.
             torch.manual_seed(0)
-            return _observed(program, whole, example.clone())
+            facts = _observed(program, whole, example.clone())
+            return {node: replace(fact, batched=fact.has_length(len(example))) for node, fact in facts.items()}
 
 
-def _is_steady(fact: Fact, other: Fact) -> bool:
-    return fact.plain and other.plain and fact.value == other.value
+def _compared(fact: Fact, other: Fact, batch: int) -> Fact:
+    """What stays and what grows with a batch of one image more."""
+    steady = fact.plain and other.plain and fact.value == other.value
+    return replace(fact, steady=steady, batched=fact.has_length(batch) and other.has_length(batch + 1))
 
 
 def _observed(program: Program, owner: nn.Module, example: Tensor) -> Facts:

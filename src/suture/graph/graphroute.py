@@ -213,7 +213,7 @@ class GraphRoute(Route):
             numbers = sorted(self._names[value].name for value in self._flows[0].live[node] - {node})
             what = f"the number {', '.join(numbers)}" if numbers else "in train mode another value"
             return f"{what} is still needed after {name}"
-        if not all(known[own].is_activation(self._batch) for known, own in zip(self._facts, pair, strict=True)):
+        if not all(known[own].is_activation for known, own in zip(self._facts, pair, strict=True)):
             return f"{name} has no entry for each image: its shape is {fact.shape} for a batch of {self._batch}"
         return ""
 

@@ -33,10 +33,12 @@ def layout(program: Program, facts: Mapping[fx.Node, Fact], node: fx.Node) -> La
     if axes == 2:
         return Layout.NC
     if axes == 3:
-        first = _nearest(
-            facts, node, lambda other: other.users, lambda other: _takes_tokens(program, other), past=False
-        )
-        return first or Layout.NLC
+
+        def works(other: fx.Node) -> Layout | None:
+            return _takes_tokens(program, other)
+
+        first = _nearest(facts, node, lambda other: other.users, works, past=False)
+        return first or _nearest(facts, node, lambda other: other.all_input_nodes, works, past=True) or Layout.NLC
     if axes > 4:
         return Layout.NLC
 

@@ -38,7 +38,7 @@ class Piece(nn.Module):
             raise CutError(
                 f"this part of the network was given activations of shape {tuple(x.shape[1:])}",
                 expected=f"{self.shape}: at this cut the network goes by numbers that it read off its input before",
-                instead="images of the size of the example, or trace(network, example) with an example of theirs",
+                instead="images of the size of the example, or another example=... of the size of the images",
             )
         run = self._training if self.training else self._evaluating
         return run(self, x)

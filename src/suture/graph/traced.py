@@ -17,6 +17,7 @@ from suture.graph.verify import answers, brief
 from suture.spec.cut import Cut
 
 BATCH = 2
+NO_CUT = "no value alone separates the input from the output"
 
 
 def trace(network: nn.Module, example: Tensor | None = None) -> "Traced":
@@ -31,7 +32,7 @@ def trace(network: nn.Module, example: Tensor | None = None) -> "Traced":
         raise TraceError(
             f"this {type(network).__name__} has lazy layers that have seen no batch yet",
             expected="a network whose parameters have shapes",
-            instead="network(example) once, before trace(network, example)",
+            instead="network(example) once, before it is cut",
         )
     wanted = answers(network, batch)
     inventory = Inventory(network)
@@ -44,11 +45,14 @@ def trace(network: nn.Module, example: Tensor | None = None) -> "Traced":
             continue
         if any(place.cut for place in route.places):
             return Traced(network, rung, "; ".join(failures) or None, route)
-        failures.append(f"{rung}: no value alone separates the input from the output")
+        failures.append(f"{rung}: {NO_CUT}")
+    parallel = failures[0] == f"fx: {NO_CUT}"
     raise TraceError(
         f"no cut was found in this {type(network).__name__} ({'; '.join(failures)})",
         expected="a network with a place where one tensor separates its input from its output",
-        instead="a forward that decides nothing by the values of tensors (fx and export can follow it), or one that "
+        instead="another network: two tensors or more live side by side in this one, all the way"
+        if parallel
+        else "a forward that decides nothing by the values of tensors (fx and export can follow it), or one that "
         "hands a single tensor from module to module (hooks can)",
     )
 
@@ -59,12 +63,18 @@ def _batch(network: nn.Module, example: Tensor | None) -> Tensor:
             raise TraceError(
                 f"a {type(network).__name__} does not say what images it takes",
                 expected="an example batch for any network that was not loaded from a source",
-                instead="trace(network, torch.rand(2, 3, 224, 224))",
+                instead="example=torch.rand(2, 3, 224, 224), beside the network",
             )
         like = next((p for p in network.parameters() if p.is_floating_point()), torch.empty(0))
         side, generator = network.input_size, torch.Generator().manual_seed(0)
         images = torch.rand(BATCH, 3, side, side, generator=generator)
         return images.to(device=like.device, dtype=like.dtype)
+    if not isinstance(example, Tensor):
+        raise TraceError(
+            f"the example is a {type(example).__name__}",
+            expected="a batch of floats with the images on axis 0",
+            instead="example=torch.rand(2, 3, 224, 224)",
+        )
     if not example.is_floating_point() or example.ndim < 2 or not len(example):
         raise TraceError(
             f"the example has shape {tuple(example.shape)} and type {example.dtype}",

@@ -41,7 +41,7 @@ def answers(network: nn.Module, example: Tensor) -> tuple[Answer, Answer]:
             raise TraceError(
                 f"in {mode} mode the network fails on a batch of shape {tuple(example.shape)}: {brief(error)}",
                 expected="a network that takes this batch in eval and in train mode",
-                instead="pass an example of the shape the network was made for, as trace(network, example)",
+                instead="an example of the shape the network was made for, as example=torch.rand(2, 3, 224, 224)",
             ) from error
     return found[0], found[1]
 

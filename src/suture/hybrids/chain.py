@@ -36,7 +36,8 @@ def chain(
 
     ``images`` (N, 3, H, W), or batches of them that can be read again, are what least-squares adapters are fitted on,
     one after the other: each to what the chain before it makes of them. Without images the start is ``random``.
-    ``classes`` asks for a new, untrained head. Everything but the adapters comes frozen, in eval mode.
+    ``classes`` asks for a new, untrained head. ``seed`` draws what is random, ``@none`` networks among it. Everything
+    but the adapters comes frozen, in eval mode.
 
     Raises SourceError, CutError, AdapterError, PlanError.
     """
@@ -55,7 +56,8 @@ def chain(
             instead="images=list(images)",
         )
     examples = _each(example, len(networks), "example")
-    sides = [parent(network, shown, trust_code=trust_code) for network, shown in zip(networks, examples, strict=True)]
+    options = {"trust_code": trust_code, "seed": seed}
+    sides = [parent(network, shown, **options) for network, shown in zip(networks, examples, strict=True)]
     seams = find_seams(sides, names)
     adapters = [build(spec, *seam, seed=seed) for spec, seam in zip(specs, seams, strict=True)]
     if images is not None:

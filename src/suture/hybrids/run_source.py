@@ -11,11 +11,18 @@ from suture.hybrids.parent import Parent
 from suture.sources import load, load_weights, read_weights, register
 from suture.sources.registry import Request
 
+RUNS = Path("runs")
+
 
 @register("run")
 def load_run(request: Request) -> Network:
-    """A trained network (``network.json``) or a hybrid (``hybrid.json``), with the weights beside it."""
+    """A trained network (``network.json``) or a hybrid (``hybrid.json``), with the weights beside it.
+
+    ``run:NAME``, as results spell it, is ``run:runs/NAME`` where there is no folder NAME.
+    """
     folder = Path(request.source.name)
+    if not folder.exists() and (RUNS / folder).is_dir():
+        folder = RUNS / folder
     if (folder / "network.json").is_file():
         told = json.loads((folder / "network.json").read_text(encoding="utf-8"))
         classes = len(told["classes"])

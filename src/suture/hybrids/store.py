@@ -10,7 +10,7 @@ from torch import Tensor
 
 from suture.adapters import build
 from suture.data.preprocess import Preprocess
-from suture.errors import PlanError, WeightsError
+from suture.errors import PlanError, WeightsError, listed
 from suture.graph import Network
 from suture.hybrids.heads import head
 from suture.hybrids.hybrid import Hybrid
@@ -18,6 +18,7 @@ from suture.hybrids.join import find_seams, join
 from suture.hybrids.parent import Parent
 from suture.runs import replacing, write_json
 from suture.spec.plan import Plan
+from suture.spec.source import parse_source
 
 WEIGHTS, DESCRIPTION = "weights.safetensors", "hybrid.json"
 
@@ -28,8 +29,9 @@ def save(
     """Write ``hybrid.json`` and ``weights.safetensors`` (the parts that are not frozen; with ``full`` all).
 
     ``sources`` are the strings the parents were loaded from, ``seed`` what drew random ones; without them ``load``
-    must be given the parents.
+    must be given the parents. Raises PlanError where ``sources`` are not those of the plan.
     """
+    _check_sources(hybrid.plan, sources)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     kept = {
@@ -50,6 +52,21 @@ def save(
             "classes": hybrid.classes,
         },
     )
+
+
+def _check_sources(plan: Plan, sources: Sequence[str] | None) -> None:
+    if sources is None:
+        return
+    wanted = [part.origin for part in plan.parts]
+    given = [parse_source(source).origin for source in sources]
+    unknown = [origin.startswith("module:") for origin in wanted]
+    same = len(given) == len(wanted) and all(map(lambda g, w, free: free or g == w, given, wanted, unknown))
+    if not same:
+        raise PlanError(
+            f"the sources {listed(given)}",
+            expected=f"those of the plan, in its order: {listed(wanted)}",
+            instead="the strings that the networks were loaded from, or none, and the networks at load_hybrid",
+        )
 
 
 def load(folder: Path, parents: Sequence[Parent]) -> Hybrid:

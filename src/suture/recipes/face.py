@@ -1,13 +1,14 @@
 """The verbs of ``import suture``, for programs and notebooks."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from torch import Tensor, nn
 
 from suture import sources
 from suture.data.dataset import SplitName
 from suture.data.load import load_data
+from suture.errors import DataError, SourceError
 from suture.evaluation import Scores
 from suture.evaluation import evaluate as evaluate_split
 from suture.graph import Network
@@ -23,6 +24,12 @@ def load(source: str, *, trust_code: bool = False, num_classes: int | None = Non
 
     Raises SourceError, WeightsError, TrustError.
     """
+    if not isinstance(source, str):
+        raise SourceError(
+            f"a {type(source).__name__} is no source",
+            expected="the name of a network, as KIND:NAME[@WEIGHTS]",
+            instead='load("zoo:tiny10-a")',
+        )
     return sources.load(source, trust_code=trust_code, num_classes=num_classes, seed=seed)
 
 
@@ -58,6 +65,10 @@ def load_hybrid(
 
 def evaluate(network: str | nn.Module, data: str = "sample", *, split: SplitName = "test", seed: int = 0) -> Scores:
     """Accuracy, cross-entropy (nats) and predictions on one split. Raises DataError."""
+    if split not in get_args(SplitName):
+        raise DataError(
+            f"there is no split {split!r}", expected=f"one of {', '.join(get_args(SplitName))}", instead='split="test"'
+        )
     module = load(network) if isinstance(network, str) else network
     found = load_data(data, size=getattr(module, "decode_size", 224))
     if split == "val":

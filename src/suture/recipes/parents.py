@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from suture.data.dataset import DataSet, SplitName
-from suture.errors import PlanError
 from suture.evaluation import Scores, evaluate
 from suture.hybrids import Parent, parent
 from suture.recipes.context import Context
@@ -52,8 +51,8 @@ def load_parents(step: Joined, context: Context) -> Parents:
 def head_wanted(parents: Parents, asked: bool, context: Context) -> int | None:
     """How many classes a new head must have; None where the decoder keeps its own.
 
-    Asked for, or because the last parent does not have the data's classes; then it is said. Raises PlanError where
-    the parents' classes differ, the data fit the last, and nobody asked.
+    Asked for, or because the last parent does not have the data's classes; that is said, and also where another
+    parent has other classes, whose head is not used.
     """
     *others, last = parents.named
     found, origin = parents.outputs[last], parents.named[last].origin
@@ -68,9 +67,8 @@ def head_wanted(parents: Parents, asked: bool, context: Context) -> int | None:
         return parents.classes
     for other in others:
         if parents.outputs[other] != found:
-            raise PlanError(
-                f"{parents.named[other].origin} tells {parents.outputs[other]} classes apart, {origin} {found}",
-                expected="parents with the same classes, or your word that a new head may be made",
-                instead="--new-head, which trains one for the data; or suture train that parent on them",
+            context.watch.say(
+                f"{parents.named[other].origin} tells {parents.outputs[other]} classes apart, {origin} {found}: "
+                f"the hybrid keeps the head of {origin}"
             )
     return None
