@@ -23,11 +23,11 @@ MOST = 50_000_000
 
 
 def pool(generator: random.Random) -> list[str]:
-    """One network of each family, of at most 50 million parameters, among those that ``run.py`` could trace."""
+    """One network of each family, of at most 50 million parameters, whether or not ``run.py`` found cuts in it."""
     found = [json.loads(line) for line in (RESULTS / "models.jsonl").read_text().splitlines()]
     families: dict[str, list[str]] = {}
     for one in found:
-        if not one["failure"] and one["parameters"] <= MOST:
+        if one["parameters"] <= MOST:
             families.setdefault(one["family"], []).append(one["name"])
     return [generator.choice(names) for _, names in sorted(families.items())]
 
@@ -37,22 +37,24 @@ def draw(names: list[str], count: int, generator: random.Random) -> list[tuple[s
     return generator.sample(every, min(count, len(every)))
 
 
-def stitched(a: Parent, b: Parent, cuts: tuple[Cut, Cut], kind: str) -> str:
-    """Stitch, run forwards and backwards; what went wrong, or nothing."""
+def stitched(a: Parent, b: Parent, kind: str, generator: random.Random) -> tuple[list[Cut], str]:
+    """Stitch at random block cuts, run forwards and backwards; the cuts, and what went wrong, or nothing."""
+    cuts: list[Cut] = []
     try:
+        cuts += [generator.choice(side.cuts) for side in (a, b)]
         hybrid = suture.stitch(a, b, at=(cuts[0].name, cuts[1].name), adapter=kind).train()
         output = hybrid(a.example)
         output.square().mean().backward()
         wanted = b.network.eval()(b.example)
         grads = [parameter.grad for parameter in hybrid.adapters[0].parameters()]
         if output.shape != wanted.shape:
-            return f"gives {tuple(output.shape)}, not {tuple(wanted.shape)}"
+            return cuts, f"gives {tuple(output.shape)}, not {tuple(wanted.shape)}"
         if not output.isfinite().all() or any(grad is None or not grad.isfinite().all() for grad in grads):
-            return "output or gradient is missing or not finite"
+            return cuts, "output or gradient is missing or not finite"
     except Exception as error:
         # Every pair must be told; what went wrong is the finding.
-        return f"{type(error).__name__}: {error}"
-    return ""
+        return cuts, f"{type(error).__name__}: {error}"
+    return cuts, ""
 
 
 def main() -> None:
@@ -73,13 +75,10 @@ def main() -> None:
                 made = ready(name)
                 known[name] = parent(made.network, made.images)
         a, b = known[first], known[second]
-        cuts = generator.choice(a.cuts), generator.choice(b.cuts)
-        problem = stitched(a, b, cuts, options.adapter)
-        told.append({"a": first, "b": second, "at": [str(cut) for cut in cuts], "problem": problem})
-        print(
-            f"{number:3} {'ok ' if not problem else 'NOT'} {first} {cuts[0]} -> {second} {cuts[1]} {problem}",
-            flush=True,
-        )
+        cuts, problem = stitched(a, b, options.adapter, generator)
+        places = {"at": [str(cut) for cut in cuts], "layouts": [str(cut.layout) for cut in cuts]}
+        told.append({"a": first, "b": second, **places, "problem": problem})
+        print(f"{number:3} {'NOT' if problem else 'ok '} {first} -> {second}: {told[-1]['at']} {problem}", flush=True)
         for name in (first, second):
             left.remove(name)
             if name not in left:
@@ -95,9 +94,7 @@ def main() -> None:
         "worked": worked,
         "share": f"{worked / len(told):.1%}",
         "failures": [one for one in told if one["problem"]],
-        "layouts": sorted(
-            {f"{one['at'][0].split('(')[1].split()[0]} -> {one['at'][1].split('(')[1].split()[0]}" for one in told}
-        ),
+        "layouts": sorted({" -> ".join(one["layouts"]) for one in told if not one["problem"]}),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads used",
         "versions": versions(),
         "told": told,

@@ -5,6 +5,7 @@ import gc
 import json
 import os
 import platform
+import subprocess
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -38,6 +39,14 @@ def examine(name: str, fine: int | None) -> Finding:
     return found
 
 
+def commit() -> str:
+    """The commit that is checked out, short."""
+    told = subprocess.run(
+        ("git", "rev-parse", "--short", "HEAD"), cwd=HERE, capture_output=True, text=True, check=False
+    )
+    return told.stdout.strip() or "unknown"
+
+
 def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
     enough = [one for one in found if one["block_cuts"] >= BLOCKS]
     return {
@@ -52,6 +61,7 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
         "median_block_cuts": sorted(one["block_cuts"] for one in found)[len(found) // 2],
         "fewer_than_4_block_cuts": {one["name"]: one["block_cuts"] for one in found if one["block_cuts"] < BLOCKS},
         "unlawful": {one["name"]: one["failure"] or one["worst_cut"] for one in found if not one["lawful"]},
+        "commits": dict(Counter(one["code"] for one in found)),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads used",
         "versions": versions(),
     }
@@ -74,7 +84,7 @@ def main() -> None:
     for name in names():
         if name in done or options.only not in name:
             continue
-        one = examine(name, None if options.fine < 0 else options.fine).as_dict()
+        one = examine(name, None if options.fine < 0 else options.fine).as_dict() | {"code": commit()}
         found.append(one)
         print(
             f"{'ok ' if one['lawful'] else 'NOT'} {name:48} {one['tracer']:6} {one['side']:4} px "
