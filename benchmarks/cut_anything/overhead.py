@@ -52,7 +52,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     images = torch.rand(2, 3, 224, 224)
     result: dict[str, Any] = {"question": "what does cutting cost in time?", "hybrid": {}, "rebuilt": {}}
-    with torch.inference_mode():
+    with torch.no_grad():
         for a, x, b, y in HYBRIDS:
             networks = (awake(models.get_model(name)) for name in (a, b))
             hybrid = suture.stitch(*networks, at=(x, y), example=images)

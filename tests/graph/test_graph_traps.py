@@ -215,6 +215,13 @@ def test_an_example_is_a_tensor() -> None:
         trace(Stem(), "images")  # type: ignore[arg-type]
 
 
+def test_tracing_minds_no_inference_mode() -> None:
+    network = Settled().eval()
+    with torch.inference_mode():
+        traced = trace(network, torch.rand(2, 3, 8, 8))
+    assert len(traced.cuts()) == len(trace(network, torch.rand(2, 3, 8, 8)).cuts())
+
+
 def test_lazy_layers_want_a_batch_first() -> None:
     with raises(TraceError, "lazy layers", "network(example) once, before it is cut"):
         trace(nn.Sequential(nn.LazyConv2d(4, 3), nn.ReLU(), nn.Flatten()), torch.rand(2, 3, 8, 8))

@@ -20,6 +20,7 @@ BATCH = 2
 NO_CUT = "no value alone separates the input from the output"
 
 
+@torch.inference_mode(False)
 def trace(network: nn.Module, example: Tensor | None = None) -> "Traced":
     """Follow ``network`` from its input to its output; the network itself is left as it is.
 
