@@ -33,6 +33,10 @@ class Piece(nn.Module):
         self._evaluating = _compiled(codes[0])
         self._training = self._evaluating if codes[0].src == codes[1].src else _compiled(codes[1])
 
+    @property
+    def same_in_both_modes(self) -> bool:
+        return self._evaluating is self._training
+
     def forward(self, x: Tensor) -> Any:
         if self.shape and isinstance(x, Tensor) and x.shape[1:] != self.shape:
             raise CutError(

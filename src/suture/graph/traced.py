@@ -13,7 +13,7 @@ from suture.graph.inventory import Inventory
 from suture.graph.ladder import RUNGS, Rung
 from suture.graph.network import Network
 from suture.graph.route import Place, Route
-from suture.graph.verify import answers, brief
+from suture.graph.verify import Wanted, brief
 from suture.spec.cut import Cut
 
 BATCH = 2
@@ -35,18 +35,22 @@ def trace(network: nn.Module, example: Tensor | None = None) -> "Traced":
             expected="a network whose parameters have shapes",
             instead="network(example) once, before it is cut",
         )
-    wanted = answers(network, batch)
+    wanted = Wanted(network, batch)
+    wanted(False)
     inventory = Inventory(network)
     failures: list[str] = []
     for rung, climb in RUNGS.items():
         try:
             route = climb(inventory, batch, wanted)
+        except TraceError:
+            raise
         except Exception as error:
             failures.append(f"{rung}: {brief(error)}")
             continue
         if any(place.cut for place in route.places):
             return Traced(network, rung, "; ".join(failures) or None, route)
         failures.append(f"{rung}: {NO_CUT}")
+    wanted(True)
     parallel = failures[0] == f"fx: {NO_CUT}"
     raise TraceError(
         f"no cut was found in this {type(network).__name__} ({'; '.join(failures)})",

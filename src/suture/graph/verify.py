@@ -30,20 +30,27 @@ def answer(network: nn.Module, training: bool, run: Callable[[], Any]) -> Answer
         return Answer(output, tuple(buffer.clone() for buffer in network.buffers()))
 
 
-def answers(network: nn.Module, example: Tensor) -> tuple[Answer, Answer]:
-    """In eval and in train mode. Raises TraceError where the network itself fails."""
-    found = []
-    for training in (False, True):
-        try:
-            found.append(answer(network, training, lambda: network(example.clone())))
-        except Exception as error:
-            mode = "train" if training else "eval"
-            raise TraceError(
-                f"in {mode} mode the network fails on a batch of shape {tuple(example.shape)}: {brief(error)}",
-                expected="a network that takes this batch in eval and in train mode",
-                instead="an example of the shape the network was made for, as example=torch.rand(2, 3, 224, 224)",
-            ) from error
-    return found[0], found[1]
+@final
+class Wanted:
+    """The network's own answers to ``example``, each given when it is first asked for."""
+
+    def __init__(self, network: nn.Module, example: Tensor) -> None:
+        self._network, self._example = network, example
+        self._known: dict[bool, Answer] = {}
+
+    def __call__(self, training: bool) -> Answer:
+        """In train or in eval mode. Raises TraceError where the network itself fails."""
+        if training not in self._known:
+            try:
+                self._known[training] = answer(self._network, training, lambda: self._network(self._example.clone()))
+            except Exception as error:
+                mode, shape = "train" if training else "eval", tuple(self._example.shape)
+                raise TraceError(
+                    f"in {mode} mode the network fails on a batch of shape {shape}: {brief(error)}",
+                    expected="a network that takes this batch in eval and in train mode",
+                    instead="an example of the shape the network was made for, as example=torch.rand(2, 3, 224, 224)",
+                ) from error
+        return self._known[training]
 
 
 def agree(ours: Answer, theirs: Answer, tolerance: float = TOLERANCE) -> bool:
