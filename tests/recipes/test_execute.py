@@ -271,8 +271,9 @@ def test_classes_that_differ(tmp_path, folder, data, sources):
     assert (
         suture.load_hybrid(tmp_path / "demanded", sources[0], suture.load(seven, trust_code=True)).plan.new_head == 10
     )
-    with pytest.raises(PlanError, match="tells 7 classes apart"):
-        run(step(a=seven, b=sources[1], at="1:relu4"), data, tmp_path / "refused", trust_code=True)
+    kept = run(step(a=seven, b=sources[1], at="1:relu4"), data, tmp_path / "kept", heard, trust_code=True)
+    assert kept["plan"]["new_head"] is None
+    assert any("tells 7 classes apart" in line and "keeps the head" in line for line in heard.lines)
     asked = run(
         step(a=seven, b=sources[1], at="1:relu4", new_head=True), data, tmp_path / "asked", heard, trust_code=True
     )
