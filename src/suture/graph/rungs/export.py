@@ -79,7 +79,7 @@ class _Rewrite:
         Without gradients its results are detached. An autocast around the network reaches into it.
         """
         if node.target is wrap_with_autocast and node.args[2]:
-            raise NotImplementedError("the network switches autocast on for a part of itself")
+            raise RuntimeError("the network switches autocast on for a part of itself")
         where = next(k for k, given in enumerate(node.args) if isinstance(given, fx.Node) and given.op == "get_attr")
         values: list[Any] = [known[given] if isinstance(given, fx.Node) else given for given in node.args[where:]]
         starts = [start for start in values[0].graph.nodes if start.op == "placeholder"]
