@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from suture.hybrids import Hybrid, chain, save, stitch
-    from suture.recipes.face import cuts, evaluate, load, load_hybrid, search, split, train
+    from suture.recipes.face import compare, cuts, evaluate, load, load_hybrid, search, split, train
 
 __version__ = "0.1.0"
 
@@ -30,11 +30,13 @@ FACE = {
     "search": "suture.recipes.face",
     "train": "suture.recipes.face",
     "evaluate": "suture.recipes.face",
+    "compare": "suture.recipes.face",
 }
 
 __all__ = [
     "Hybrid",
     "chain",
+    "compare",
     "cuts",
     "evaluate",
     "load",

@@ -9,6 +9,7 @@
         ├── CutError            no such layer, or a layer where the network cannot be cut
         │   └── TraceError      a network no tracer can follow
         ├── AdapterError        two cuts that no adapter of this kind joins
+        ├── MeasureError        activations that a measure cannot compare
         ├── PlanError           parts that do not make a hybrid
         ├── DataError           images or labels that are not what they should be
         ├── RecipeError         a recipe that does not say what to do
@@ -74,6 +75,10 @@ class TraceError(CutError):
 
 class AdapterError(UsageError):
     """Two cuts that no adapter of this kind joins."""
+
+
+class MeasureError(UsageError):
+    """Activations that a measure cannot compare."""
 
 
 class PlanError(UsageError):

@@ -6,7 +6,8 @@ import torch
 
 from raising import raises
 from suture.adapters import AdapterSpec, build, fit
-from suture.adapters.lstsq import empty, solve, update
+from suture.adapters.lstsq import solve
+from suture.adapters.sums import empty, update
 from suture.errors import AdapterError
 from suture.spec.cut import Cut, Layout
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
-from suture.adapters.lstsq import Sums, empty, pick, solve, update
+from suture.adapters.lstsq import solve
+from suture.adapters.sums import Sums, empty, pick, update
 
 
 def sums_of(x: torch.Tensor, y: torch.Tensor, *batches: int) -> Sums:

@@ -20,7 +20,7 @@ def test_stitch_joins_three_and_shows_them_all(call, data):
     few = "--fit-images", "50", "--epochs", "1", "--data", data
     code, out, err = call("stitch", *NETWORKS, *AT, *few, "--name", "x")
     assert code == 0, err
-    for part in ("relu3 → layer1.1, layer2.1 → relu6", "parent C", "after training"):
+    for part in ("relu3 → layer1.1, layer2.1 → relu6", "parent C", "hybrid, after"):
         assert part in out
     assert "training the adapter at relu3:layer1.1,layer2.1:relu6" in err
     code, out, err = call("run", "runs/x/recipe.yaml", "--name", "x", "--json")

@@ -17,7 +17,7 @@ from suture.cli.app import main
 from suture.errors import SourceError
 from suture.spec.recipe import STEPS
 
-COMMANDS = ("demo", "ls", "layers", "train", "stitch", "search", "eval", "run")
+COMMANDS = ("demo", "ls", "layers", "train", "stitch", "search", "sweep", "eval", "compare", "run")
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_stitch_prints_a_table(call, material):
     )
     assert code == 0, err
     assert "parent A" in out
-    assert "after training" in out
+    assert "hybrid, after" in out
     assert "epoch 1: loss" in err
     assert Path("runs/x/result.json").exists()
     code, _, err = call("stitch", material["a"], material["b"], "--data", material["data"], "--name", "x")
@@ -119,7 +119,7 @@ def test_stitch_prints_a_table(call, material):
     assert "finished" in out
     code, out, err = call("run", "runs/x/recipe.yaml", "--name", "x", "--quiet")
     assert code == 0, err
-    assert "after training" in out
+    assert "hybrid, after" in out
     assert err == ""
     code, out, err = call("eval", "run:runs/x", "--data", material["data"], "--json")
     assert code == 0, err

@@ -1,6 +1,7 @@
 """What every kind of source keeps to, whatever it loads."""
 
 import json
+from functools import partial
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from raising import raises
 from suture.errors import SourceError
 from suture.graph import Network
 from suture.sources import LOADERS, digest, load
+from suture.sources.zoo import ARCHITECTURES
 from suture.spec.source import Source, parse_source
 
 CODE = """
@@ -39,6 +41,10 @@ def run(place) -> str:
     return f"run:{place}"
 
 
+def random_zoo(name, _place) -> str:
+    return f"zoo:{name}@none"
+
+
 MAKERS = {
     "zoo": lambda _place: "zoo:tiny10@none",
     "torchvision": lambda _place: "torchvision:squeezenet1_1@none?size=64",
@@ -59,9 +65,13 @@ def test_every_kind_is_tested():
     assert set(MAKERS) == set(UNKNOWN) == set(LOADERS)
 
 
-@pytest.fixture(params=sorted(LOADERS))
+# Each kind, and every architecture of the zoo.
+CASES = MAKERS | {f"zoo:{name}": partial(random_zoo, name) for name in (*ARCHITECTURES, "resnet20-w2")}
+
+
+@pytest.fixture(params=sorted(CASES))
 def source(request, tmp_path) -> str:
-    return MAKERS[request.param](tmp_path)
+    return CASES[request.param](tmp_path)
 
 
 @pytest.fixture

@@ -65,7 +65,12 @@ def test_labels_become_int64(kind):
     ("labels", "words"),
     [
         (np.zeros(3), ["shape (3,) and type float64", "whole numbers"]),
-        (np.eye(3, dtype=int), ["shape (3, 3)", "one class number per image"]),
+        (np.zeros((3, 0), int), ["shape (3, 0)", "one class number per image"]),
+        (np.zeros((3, 1), bool), ["shape (3,) and type bool"]),
+        (np.zeros((3, 2, 2), int), ["shape (3, 2, 2)", "for k attributes"]),
+        (np.full((3, 2), "1"), ["shape (3, 2) and type <U1"]),
+        (np.full((3, 2), 1j), ["type complex128"]),
+        (np.zeros((2, 4), int), ["3 images and 2 labels", "one label per image"]),
         (np.array(3), ["shape ()"]),
         (np.zeros(3, bool), ["type bool"]),
         (np.zeros(2, int), ["3 images and 2 labels", "one label per image"]),
@@ -74,6 +79,29 @@ def test_labels_become_int64(kind):
 def test_labels_of_the_wrong_kind(labels, words):
     with raises(DataError, "x", *words):
         to_split(noise(3, 8, 8, 3), labels, "x")
+
+
+@pytest.mark.parametrize("kind", ["?", "u1", "i8", "f2", ">f8"])
+@given(st.integers(1, 5), st.integers(2, 4), st.integers(0, 99))
+def test_attributes_become_float32(kind, n, k, seed):
+    labels = np.random.default_rng(seed).integers(0, 2, (n, k))
+    split = to_split(noise(n, 8, 8, 3), labels.astype(kind), "x")
+    assert split.labels.dtype == torch.float32
+    assert np.array_equal(split.labels, labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ([[0, 2], [3, 1], [1, 1]], "2 labels of x are neither 0 nor 1, the first is 2"),
+        ([[-1, 1], [1, 1], [-1, 1]], "2 labels of x are neither 0 nor 1, the first is -1"),
+        ([[0.5, 1], [1, 1], [0, 1]], "1 labels of x are neither 0 nor 1, the first is 0.5"),
+        ([[0, 1], [1, float("nan")], [0, 1]], "1 labels of x are neither 0 nor 1, the first is nan"),
+    ],
+)
+def test_attributes_are_there_or_not(labels, told):
+    with raises(DataError, told, "labels > 0"):
+        to_split(noise(3, 8, 8, 3), np.array(labels), "x")
 
 
 def test_no_images_at_all():

@@ -63,14 +63,14 @@ def test_an_epoch_gives_every_image_once_with_its_label(kinds):
     array = torch.arange(1, 8, dtype=torch.uint8).view(7, 1, 1, 1).expand(7, 3, 8, 8).contiguous()
     examples = ImageExamples(Split(ArrayImages(array), torch.arange(7)), kinds)
     batches = list(examples.epoch(3, seeded(1)))
-    assert [len(labels) for _, labels in batches] == [3, 3, 1]
-    images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    assert [len(labels) for _, labels, _ in batches] == [3, 3, 1]
+    images, labels = (torch.cat(parts) for parts in zip(*((x, y) for x, y, _ in batches), strict=True))
     assert images.dtype == torch.float32
     assert labels.tolist() != list(range(7))
     assert sorted(labels.tolist()) == list(range(7))
     assert torch.equal((images.amax((1, 2, 3)) * 255).round().long(), labels + 1)
-    again = torch.cat([labels for _, labels in examples.epoch(3, seeded(1))])
-    other = torch.cat([labels for _, labels in examples.epoch(3, seeded(2))])
+    again = torch.cat([labels for _, labels, _ in examples.epoch(3, seeded(1))])
+    other = torch.cat([labels for _, labels, _ in examples.epoch(3, seeded(2))])
     assert torch.equal(again, labels)
     assert not torch.equal(other, labels)
 

@@ -69,7 +69,7 @@ def test_views_are_augmented_each_in_its_own_way(split):
     expected = [augment(part, ("flip",), generator) for _ in range(3) for part in images.split(256)]
     assert torch.equal(kept.values, torch.cat(expected))
     assert len(kept) == N
-    for images, labels in kept.epoch(100, torch.Generator().manual_seed(0)):
+    for images, labels, _known in kept.epoch(100, torch.Generator().manual_seed(0)):
         assert images.shape == (100, 3, 8, 8)
         assert labels.shape == (100,)
 
@@ -81,8 +81,8 @@ def test_an_epoch_gives_every_image_once_as_one_of_its_views(split):
     values = torch.cat([number + N * view for view in range(3)])
     kept.values.copy_(values.expand_as(kept.values))
     batches = list(kept.epoch(64, torch.Generator().manual_seed(0)))
-    seen = torch.cat([x[:, 0, 0, 0] for x, _ in batches]).long()
-    labels = torch.cat([y for _, y in batches])
+    seen = torch.cat([x[:, 0, 0, 0] for x, _, _ in batches]).long()
+    labels = torch.cat([y for _, y, _ in batches])
     assert sorted((seen % N).tolist()) == list(range(N))
     assert torch.equal(labels, seen % N % 3)
     assert set((seen // N).tolist()) == {0, 1, 2}

@@ -69,9 +69,41 @@ def test_validation_that_came_with_the_data_stays():
     assert data.with_validation() is data
 
 
+@given(st.integers(2, 80), st.integers(2, 5), st.integers(0, 3))
+def test_of_multilabel_data_a_tenth_is_held_out_whatever_the_order(n, k, seed):
+    labels = torch.randint(2, (n, k), generator=torch.Generator().manual_seed(seed)).float()
+    data = data_of(labels, test=0)
+    cut = data.with_validation(seed)
+    assert data.multilabel
+    assert cut.multilabel
+    assert cut.val.labels.shape == (max(round(n / 10), 1), k)
+    assert cut.digest() == data.digest()
+    kept, held = validation_indices(labels, seed)
+    assert (kept, held) == validation_indices(labels.sort(0).values, seed)
+    assert torch.equal(cut.val.labels, labels[held])
+    assert torch.equal(cut.train.labels, labels[kept])
+
+
+def test_multilabel_splits_are_chosen_from_like_others():
+    labels = torch.tensor([[0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
+    split = data_of(labels).train
+    assert not order_is_random(labels)
+    assert torch.equal(split.select([3, 0]).labels, labels[[3, 0]])
+    assert torch.equal(split.first(2).labels, labels[:2])
+    assert torch.equal(split.spread(2).labels, labels[[0, 2]])
+    assert [tuple(y.shape) for _, y in split.batches(3)] == [(3, 2), (1, 2)]
+    ((_, y),) = split.batches(8, [2, 1])
+    assert torch.equal(y, labels[[2, 1]])
+
+
+def test_one_multilabel_image_is_too_few():
+    with raises(DataError, "x has 1 training images, no two: too few", "two images or more, to learn from"):
+        data_of(torch.zeros(1, 2)).with_validation()
+
+
 @pytest.mark.parametrize("labels", [[0], [0, 1, 2]])
 def test_too_few_images_for_validation(labels):
-    with raises(DataError, f"x has {len(labels)} training images", "a val folder or array"):
+    with raises(DataError, f"x has {len(labels)} training images, no two of a class", "a val folder or array"):
         data_of(torch.tensor(labels)).with_validation()
 
 
@@ -101,6 +133,8 @@ def test_the_digest_sees_everything_else():
         replace(data, test=None, val=data.test),
         replace(data, val=data.test),
     ]
+    zeros = [torch.zeros(4, 2), torch.zeros(4, dtype=torch.int64), torch.zeros(4, 3)]
+    others += [replace(data, train=Split(data.train.images, labels)) for labels in zeros]
     assert len({data.digest(), *(other.digest() for other in others)}) == len(others) + 1
     assert replace(data, name="y").digest() == data.digest()
 

@@ -54,17 +54,30 @@ def test_an_unknown_data_set(name, words):
         load_data(name)
 
 
-def test_cifar10_that_cannot_be_fetched(tmp_path):
-    (tmp_path / "file").write_text("")
-    with raises(DataError, "CIFAR-10 is not in", "could not be fetched", "--data sample"):
-        load_data(f"cifar10:{tmp_path / 'file'}")
+def test_the_bundled_sample_and_plain_colour_images_need_no_word(tmp_path, arrays):
+    heard = []
+    load_data("sample", tell=heard.append)
+    large = {key: np.zeros((len(value), 32, 40, 3), np.uint8) for key, value in arrays.items() if key[0] == "x"}
+    load_data(saved(tmp_path / "a.npz", arrays | large), tell=heard.append)
+    assert heard == []
 
 
-def test_cifar10_lies_where_suture_data_says(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("SUTURE_DATA", str(tmp_path / "file"))
-    with raises(DataError, f"not in {tmp_path / 'file'}"):
-        load_data("cifar10")
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ((28, 28), "a.npz: grey 28x28 images become RGB; networks for 32x32 enlarge them"),
+        ((28, 28, 1), "a.npz: grey 28x28 images become RGB; networks for 32x32 enlarge them"),
+        ((1, 64, 40), "a.npz: grey 64x40 images become RGB"),
+        ((28, 40, 3), "a.npz: 28x40 images; networks for 32x32 enlarge them"),
+        ((3, 28, 28), "a.npz: 28x28 images; networks for 32x32 enlarge them"),
+    ],
+)
+def test_an_npz_of_grey_or_small_images_says_once_how_they_are_adapted(tmp_path, arrays, shape, told):
+    heard = []
+    images = {key: np.zeros((len(value), *shape), np.uint8) for key, value in arrays.items() if key[0] == "x"}
+    data = load_data(saved(tmp_path / "a.npz", arrays | images), tell=heard.append)
+    assert heard == [told]
+    assert data.train.images.batch([0]).shape[1] == 3
 
 
 def test_an_npz_is_its_arrays(tmp_path, arrays):
@@ -131,6 +144,46 @@ def test_a_pickle_in_an_npz_does_not_run(tmp_path, arrays, kind):
     with raises(DataError, "cannot be read as npz"):
         load_data(f"npz:{path}")
     assert not trace.exists()
+
+
+@pytest.fixture
+def attributes(arrays):
+    """Six images with four attributes; no row has exactly one."""
+    rows = np.array([[1, 1, 0, 0], [0, 0, 0, 0], [1, 0, 1, 1]])
+    return arrays | {"y_train": np.tile(rows, (2, 1)), "y_test": rows}
+
+
+def test_an_npz_of_attributes_is_multilabel(tmp_path, attributes):
+    heard = []
+    data = load_data(saved(tmp_path / "a.npz", attributes | {"classes": np.array(list("abcd"))}), tell=heard.append)
+    assert data.multilabel
+    assert data.classes == ("a", "b", "c", "d")
+    assert np.array_equal(data.train.labels, attributes["y_train"])
+    assert np.array_equal(data.test.labels, attributes["y_test"])
+    assert not any("y.argmax(1)" in line for line in heard)
+    assert load_data(saved(tmp_path / "b.npz", attributes)).classes == ("0", "1", "2", "3")
+
+
+def test_labels_that_look_like_one_hot_classes_are_pointed_out(tmp_path, attributes):
+    heard = []
+    one_hot = {"y_train": np.eye(3)[[0, 1, 2, 2, 1, 0]], "y_test": np.eye(3)}
+    assert load_data(saved(tmp_path / "a.npz", attributes | one_hot), tell=heard.append).multilabel
+    assert "a.npz: every image has one attribute; if they are classes, save y.argmax(1) instead" in heard
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"y_test": np.array([0, 1, 2])}, ["a.npz are of 4 attributes (train), of classes (test)", "every split"]),
+        ({"y_test": np.zeros((3, 5), int)}, ["of 4 attributes (train), of 5 attributes (test)", "the same k"]),
+        ({"y_train": np.array([0, 1, 2, 0, 1, 2])}, ["of classes (train), of 4 attributes (test)"]),
+        ({"classes": np.array(["a", "b"])}, ["of 4 attributes, and 2 have names", "an array classes"]),
+        ({"y_test": np.full((3, 4), 2)}, ["12 labels of a.npz (test) are neither 0 nor 1, the first is 2"]),
+    ],
+)
+def test_a_bad_npz_of_attributes(tmp_path, attributes, change, words):
+    with raises(DataError, *words):
+        load_data(saved(tmp_path / "a.npz", attributes | change))
 
 
 def test_no_npz_at_all(tmp_path):

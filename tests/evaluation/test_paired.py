@@ -17,3 +17,13 @@ def test_it_is_the_exact_binomial_test(won, lost, both):
     assert (found.only_first, found.only_second) == (won, lost)
     wanted = binomtest(won, won + lost).pvalue if won + lost else 1.0
     assert found.p_value == pytest.approx(wanted, rel=1e-9)
+
+
+def test_of_several_labels_an_image_counts_once():
+    """An image falls to whichever has more of its labels right, as labels of one image are no independent trials."""
+    labels = torch.zeros(5, 3)
+    first = torch.tensor([[0, 0, 0], [0, 0, 1], [1, 1, 1], [0, 1, 1], [0, 0, 1]])
+    second = torch.tensor([[0, 0, 1], [1, 1, 1], [1, 1, 1], [0, 0, 1], [1, 0, 0]])
+    found = mcnemar(*(score(2.0 * answers - 1, labels) for answers in (first, second)), labels)
+    assert (found.only_first, found.only_second) == (2, 1)
+    assert found.p_value == pytest.approx(binomtest(2, 3).pvalue)

@@ -236,3 +236,14 @@ def test_what_cannot_be_chained_is_said(sides):
         chain(sides[0], at=AT)
     with raises(AdapterError):
         chain(*sides, at=AT, adapter="identity")
+
+
+def test_what_is_fitted_starts_at_random_without_images_and_a_fitted_mask_does_not():
+    spec = AdapterSpec(start="orthogonal", weighting="activation")
+    hybrid = stitch("zoo:tiny10-a", "zoo:tiny10-b", "relu3:relu3", adapter=spec)
+    assert hybrid.plan.adapter == AdapterSpec(start="random")
+    assert hybrid.adapter.map.weight.any()
+    with raises(PlanError, "no images to find it from"):
+        stitch("zoo:tiny10-a", "zoo:tiny10-b", "relu3:relu3", adapter=AdapterSpec(mask="semi-match"))
+    drawn = AdapterSpec(mask="random-permutation")
+    assert stitch("zoo:tiny10-a", "zoo:tiny10-b", "relu3:relu3", adapter=drawn).adapter.matrix.any()

@@ -153,7 +153,7 @@ def test_a_killed_search_goes_on_and_ends_the_same(tmp_path, searched, data, sou
 def test_stitching_says_before_and_after(tmp_path, data, sources):
     step = StitchStep(a=sources[0], b=sources[1], at="bn3:bn3", stage=Stage(epochs=2), fit_images=100)
     result = run(step, data, tmp_path / "s")
-    assert set(result["accuracy"]) == set(result["cross_entropy"]) == {"before", "after"}
+    assert set(result["accuracy"]) == set(result["cross_entropy"]) == {"before", "direct", "after"}
     assert result["n"] == 60
     assert result["plan"]["parts"][0]["cut"] == "bn3"
     assert result["relative_accuracy"] == result["accuracy"]["after"] / result["parents"]["b"]["accuracy"]
@@ -207,7 +207,7 @@ def test_costs_are_those_of_what_ran(tmp_path, data, sources):
     )
     assert plain["cached"]
     assert not everything["cached"]
-    assert plain["images"] == {"fit": 64, "encoder": 180 + 20 + 20, "tail": 2 * (3 * 180 + 20) + 20}
+    assert plain["images"] == {"fit": 64, "encoder": 180 + 20 + 20, "tail": 2 * (3 * 180 + 20) + 20, "taught": 0}
     assert views["images"]["encoder"] == 4 * 180 + 20 + 20
     assert everything["images"]["encoder"] == everything["images"]["tail"] == plain["images"]["tail"]
 

@@ -6,7 +6,7 @@ import suture.hybrids  # noqa: F401  (registers the run: source)
 from suture.adapters.adapter import KINDS
 from suture.data.load import LOADERS as DATA_LOADERS
 from suture.sources.registry import LOADERS
-from suture.sources.zoo import ARCHITECTURES
+from suture.sources.zoo import ARCHITECTURES, WIDE
 from suture.spec import names
 from suture.spec.adapter import Start
 from suture.spec.stage import Stage
@@ -18,7 +18,7 @@ def test_every_tuple_is_its_registry():
     assert set(names.ADAPTERS) == set(KINDS)
     assert get_args(Start) == names.STARTS
     assert set(names.SOURCES) == set(LOADERS)
-    assert set(names.ZOO) == set(ARCHITECTURES)
+    assert set(names.ZOO) == {*ARCHITECTURES, WIDE}
     assert set(names.DATA) == set(DATA_LOADERS)
     assert get_args(fields["optimizer"].annotation) == names.OPTIMIZERS
     assert set(names.SCHEDULES) == set(SCHEDULES) == set(get_args(fields["schedule"].annotation))

@@ -16,7 +16,9 @@ from suture.spec.plan import Part, Plan, chain_plan, stitch_plan
 
 PARTS = st.builds(Part, st.text(max_size=8), st.text(max_size=8), st.text(max_size=8))
 ADAPTER = st.builds(
-    AdapterSpec,
+    lambda kind, resample, start, ridge, rank: AdapterSpec(
+        "lowrank" if start == "reduced-rank" else kind, resample, start, ridge, rank
+    ),
     st.sampled_from(ADAPTERS),
     st.sampled_from(["bilinear", "nearest", "none"]),
     st.sampled_from(STARTS),

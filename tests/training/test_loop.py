@@ -2,7 +2,6 @@
 
 import copy
 import math
-from itertools import pairwise
 
 import pytest
 import torch
@@ -125,17 +124,6 @@ def test_batches_are_told(split):
     hooks = Hooks(batch=lambda done, of: told.append((done, of)))
     train(network, Moving([network.body.fc]), stage(epochs=1), ImageExamples(split), hooks=hooks)
     assert told == [(1, 3), (2, 3), (3, 3)]
-
-
-@pytest.mark.parametrize("name", SCHEDULES)
-def test_schedules_stay_between_nothing_and_the_peak(name):
-    rates = [CURVES[name](step / 100) for step in range(101)]
-    assert all(0 <= rate <= 1 for rate in rates)
-    assert max(rates) == pytest.approx(1)
-    if name != "constant":
-        peak = rates.index(max(rates))
-        assert rates[-1] == pytest.approx(0, abs=1e-9)
-        assert all(later <= earlier for earlier, later in pairwise(rates[peak:]))
 
 
 def test_names_are_those_of_the_stage():

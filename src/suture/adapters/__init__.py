@@ -8,7 +8,8 @@ from importlib import import_module
 
 from suture.adapters.adapter import Adapter, build, register
 from suture.adapters.fit import fit
-from suture.adapters.pairs import FitReport, PairFits
+from suture.adapters.pairs import PairFits
+from suture.adapters.solution import FitReport
 from suture.spec.adapter import AdapterSpec
 from suture.spec.names import ADAPTERS
 

@@ -30,8 +30,13 @@ class Adapter(nn.Module, ABC):
 
     @property
     def wants_fit(self) -> bool:
-        """Whether this adapter is of no use before ``fit``: its start is least squares."""
-        return self.fittable and self.spec.start == "least-squares"
+        """Whether this adapter is of no use before ``fit``: its start or its mask is found from activations."""
+        return self.fittable and self.spec.wants_fit
+
+    @property
+    def matrix(self) -> Tensor | None:
+        """The map's weight (target channels, columns) as it acts, differentiable; None where there is no one matrix."""
+        return None
 
     @property
     def macs(self) -> int:
@@ -69,8 +74,8 @@ def register(name: str) -> Callable[[A], A]:
 def build(spec: AdapterSpec, source: Cut, target: Cut, seed: int = 0) -> Adapter:
     """The adapter of ``spec`` between two cuts, in float32 on the CPU.
 
-    ``seed`` decides a random start; the global random state is neither read nor moved. A least-squares start
-    has a zero map until ``fit`` writes it.
+    ``seed`` decides a random start; the global random state is neither read nor moved. A start that is fitted has
+    a zero map until ``fit`` writes it, a mask that is fitted lets everything through.
 
     Raises AdapterError when this kind or start cannot join the two cuts.
     """

@@ -4,6 +4,7 @@ import math
 from typing import TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from suture.spec.cut import Layout
@@ -53,3 +54,12 @@ def write(module: ChannelMap, weight: Tensor, bias: Tensor | None = None) -> Non
     if bias is not None:
         assert module.bias is not None
         module.bias.copy_(bias)
+
+
+def act_with(module: ChannelMap, weight: Tensor, x: Tensor) -> Tensor:
+    """What the map would give if ``weight`` were its weight, differentiable in it."""
+    if isinstance(module, nn.Conv2d):
+        return F.conv2d(x, weight.view_as(module.weight), module.bias)
+    if isinstance(module, ChannelsFirst):
+        return F.linear(x.movedim(1, -1), weight, module.bias).movedim(-1, 1)
+    return F.linear(x, weight, module.bias)

@@ -26,7 +26,8 @@ class Conv3x3(Mapped):
     ``fit`` is least squares over all taps, with memory O((9 · in)²), where 9 · in is at most ``WIDEST``. Wider
     sources, and all pairs at once in :class:`~suture.adapters.pairs.PairFits`, get the best centre tap and
     zeros around it. A full fit has nine times the unknowns of a linear one, and overfits on few images without
-    ridge. Starts as :class:`~suture.adapters.linear.Linear`, ``eye`` in the centre tap.
+    ridge. Starts as :class:`~suture.adapters.linear.Linear`; ``eye``, ``perm``, ``ones-zeros`` and ``orthogonal`` are
+    maps of the channels, in the centre tap.
     """
 
     def __init__(self, spec: AdapterSpec, source: Cut, target: Cut, generator: torch.Generator) -> None:
@@ -44,6 +45,11 @@ class Conv3x3(Mapped):
             extra = F.conv1d(extra, centre, self.map.bias)
         return from_grid(self.map(grid), extra, self.layout, self.frame)
 
+    @property
+    def affine(self) -> tuple[Tensor, Tensor]:
+        assert self.map.bias is not None
+        return self.map.weight.flatten(1), self.map.bias
+
     def set_map(self, weight: Tensor, bias: Tensor) -> None:
         if weight.shape[1] == self.source.channels:
             height, width = self.padding
@@ -58,7 +64,8 @@ class Conv3x3(Mapped):
     @property
     def columns(self) -> int:
         neighbourhood = self.source.channels * self.kernel[0] * self.kernel[1]
-        return neighbourhood if neighbourhood <= WIDEST else self.source.channels
+        full = neighbourhood <= WIDEST and self.spec.start != "orthogonal"
+        return neighbourhood if full else self.source.channels
 
     def rows(self, x: Tensor) -> Tensor:
         moving = fitting_route(self.source, self.target, self.spec.resample)

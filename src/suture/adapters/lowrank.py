@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from suture.adapters.adapter import register
 from suture.adapters.channels import channel_map, write
+from suture.adapters.flat import ends
 from suture.adapters.mapped import Mapped
 from suture.errors import AdapterError
 from suture.spec.adapter import AdapterSpec
@@ -19,20 +20,22 @@ class LowRank(Mapped):
     """``up(down(x))``, ``spec.rank`` channels between; None means a quarter of the smaller width, at least 1.
 
     Written from a map of greater rank, it becomes the nearest of its own (the leading singular directions), as
-    does an ``eye`` start. Until fitted a ``least-squares`` start has ``up`` zero and ``down`` random. Raises
-    AdapterError for a rank above the smaller width, and for ``eye`` between unequal widths.
+    do the starts ``eye``, ``perm`` and ``ones-zeros``. Until fitted the others but ``random`` have ``up`` zero and
+    ``down`` random; ``reduced-rank`` is ``least-squares`` here, and of an ``orthogonal`` map the leading directions
+    stay. Raises AdapterError for a rank above the smaller width, and for ``eye`` and ``perm`` between unequal widths.
     """
 
     def __init__(self, spec: AdapterSpec, source: Cut, target: Cut, generator: torch.Generator) -> None:
         super().__init__(spec, source, target, generator)
         rank = self.max_rank(spec, source, target)
-        self.down = channel_map(self.layout, source.channels, rank, bias=False)
-        self.up = channel_map(self.layout, rank, target.channels)
+        width_in, width_out = self.widths
+        self.down = channel_map(self.layout, width_in, rank, bias=False)
+        self.up = channel_map(self.layout, rank, width_out)
         self.begin(generator)
 
     @classmethod
     def max_rank(cls, spec: AdapterSpec, source: Cut, target: Cut) -> int:
-        widest = min(source.channels, target.channels)
+        widest = min(end.channels for end in ends(spec, source, target))
         if spec.rank is not None and spec.rank > widest:
             raise AdapterError(
                 f"no map from {source} to {target} has rank {spec.rank}",
@@ -44,6 +47,11 @@ class LowRank(Mapped):
     def act(self, x: Tensor) -> Tensor:
         mapped: Tensor = self.up(self.down(x))
         return mapped
+
+    @property
+    def affine(self) -> tuple[Tensor, Tensor]:
+        assert self.up.bias is not None
+        return self.up.weight.flatten(1) @ self.down.weight.flatten(1), self.up.bias
 
     def set_map(self, weight: Tensor, bias: Tensor) -> None:
         if weight.any():

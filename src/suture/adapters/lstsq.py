@@ -1,43 +1,16 @@
-"""Streaming, centred least squares: y ≈ W x + b from rows that come in batches.
+"""Centred least squares from sums: y ≈ W x + b.
 
-The sums are taken about the first batch's mean, so that large means do not cancel (Chan, Golub & LeVeque
-1983, "Algorithms for Computing the Sample Variance", section 3), in float64 throughout: a Gram matrix squares
-the condition number. Between two trained Tiny10 networks, products in float32 take half the time, and put the
-maps out by 3e-6 in the median pair of cuts but by 4e-2 in the worst (bn1 to bn8); in float64 the worst is
-3e-9. Memory is O(p² + p·q), whatever the number of rows.
+The normal equations want their sums in float64: a Gram matrix squares the condition number. Between two trained
+Tiny10 networks, products in float32 take half the time, and put the maps out by 3e-6 in the median pair of cuts but
+by 4e-2 in the worst (bn1 to bn8); in float64 the worst is 3e-9.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-FLOAT32_EPS = torch.finfo(torch.float32).eps
-
-
-@dataclass(frozen=True)
-class Sums:
-    """Everything least squares needs of n rows of x (n, p) and y (n, q), all in float64.
-
-    The columns of x may be several sources side by side, one Gram matrix for each: they share the cross
-    products with y but not their Gram. ``grams`` holds xᵀx of each source, ``cross`` is xᵀy (p, q),
-    ``squares`` the diagonal of yᵀy (q,), ``x_total`` and ``y_total`` column sums; all of rows less
-    ``x_shift`` and ``y_shift``.
-    """
-
-    n: int
-    x_shift: Tensor
-    y_shift: Tensor
-    x_total: Tensor
-    y_total: Tensor
-    grams: tuple[Tensor, ...]
-    cross: Tensor
-    squares: Tensor
-
-    @property
-    def widths(self) -> list[int]:
-        return [len(gram) for gram in self.grams]
+from suture.adapters.sums import FLOAT32_EPS, Sums, narrow, residual
 
 
 @dataclass(frozen=True)
@@ -52,64 +25,16 @@ class Spectrum:
         return int((self.values > 0).sum())
 
 
-def empty(widths: Sequence[int], targets: int, device: torch.device | None = None) -> Sums:
-    """No rows yet, of sources with these numbers of channels side by side, and of ``targets`` channels."""
-
-    def zeros(*shape: int) -> Tensor:
-        return torch.zeros(shape, dtype=torch.float64, device=device)
-
-    p, q = sum(widths), targets
-    grams = tuple(zeros(width, width) for width in widths)
-    return Sums(0, zeros(p), zeros(q), zeros(p), zeros(q), grams, zeros(p, q), zeros(q))
-
-
-def update(sums: Sums, x: Tensor, y: Tensor) -> Sums:
-    """The sums with the rows of x (n, p) and y (n, q) added; the arguments are left as they are."""
-    if len(x) == 0:
-        return sums
-    if sums.n == 0:
-        sums = replace(sums, x_shift=x.mean(0, dtype=torch.float64), y_shift=y.mean(0, dtype=torch.float64))
-    x, y = x - sums.x_shift, y - sums.y_shift  # float64 from here on
-    grams = zip(sums.grams, torch.split(x, sums.widths, 1), strict=True)
-    return replace(
-        sums,
-        n=sums.n + len(x),
-        x_total=sums.x_total + x.sum(0),
-        y_total=sums.y_total + y.sum(0),
-        grams=tuple(torch.addmm(gram, block.T, block) for gram, block in grams),
-        cross=torch.addmm(sums.cross, x.T, y),
-        squares=sums.squares + y.square().sum(0),
-    )
-
-
-def pick(sums: Sums, source: int, targets: slice) -> Sums:
-    """The sums of one source and some of the target columns."""
-    start = sum(sums.widths[:source])
-    block = slice(start, start + sums.widths[source])
-    return Sums(
-        sums.n,
-        sums.x_shift[block],
-        sums.y_shift[targets],
-        sums.x_total[block],
-        sums.y_total[targets],
-        (sums.grams[source],),
-        sums.cross[block, targets],
-        sums.squares[targets],
-    )
-
-
 def decompose(sums: Sums) -> Spectrum:
     """The spectrum of the one source's centred Gram matrix.
 
     An eigenvalue counts as 0 when float32 activations could not carry it: at most ε² of the largest channel's
     sum of squares, mean included (ε = 2⁻²³), or p · 2⁻⁵² of the largest eigenvalue.
     """
-    (gram,) = sums.grams
-    mean = sums.x_shift + sums.x_total / sums.n
-    centred = gram - torch.outer(sums.x_total, sums.x_total) / sums.n
+    centred = sums.centred_gram
     values, vectors = torch.linalg.eigh(centred)
-    energy = (centred.diagonal() + sums.n * mean.square()).max()
-    rounding = torch.maximum(FLOAT32_EPS**2 * energy, len(gram) * torch.finfo(values.dtype).eps * values[-1])
+    energy = (centred.diagonal() + sums.mass * sums.x_mean.square()).max()
+    rounding = torch.maximum(FLOAT32_EPS**2 * energy, len(centred) * torch.finfo(values.dtype).eps * values[-1])
     return Spectrum(torch.where(values > rounding, values, 0.0), vectors)
 
 
@@ -120,7 +45,8 @@ def solve(
 
     Minimises Σ ‖y − W x − b‖² + ridge · ‖W‖² over the n rows of one source: ``ridge`` is absolute, so its
     effect shrinks as rows are added, and b is not penalised. Without ridge, the solution of minimum norm.
-    ``spectrum``, from :func:`decompose`, saves computing it again for another target. A constant y leaves 0.
+    Weights of the rows count as if their mean were 1. ``spectrum``, from :func:`decompose`, saves computing it again
+    for another target. A constant y leaves 0.
 
     With ``rank``, the best W of at most that rank: W's outputs projected on the first principal directions of the
     fitted values (Izenman 1975, "Reduced-rank regression for the multivariate linear model", with the identity as
@@ -132,15 +58,32 @@ def solve(
     kept = spectrum.values > 0
     vectors = spectrum.vectors[:, kept]
     values = spectrum.values[kept, None]
-    cross = vectors.T @ (sums.cross - torch.outer(sums.x_total, sums.y_total) / sums.n)
-    turned = cross / (values + ridge)
+    penalty = ridge * sums.mass / sums.n
+    cross = vectors.T @ sums.centred_cross
+    turned = cross / (values + penalty)
     if rank is not None:
-        fitted = turned * (values + ridge).sqrt()  # the Gram matrix of which is that of the fitted values
+        fitted = turned * (values + penalty).sqrt()  # the Gram matrix of which is that of the fitted values
         leading = torch.linalg.svd(fitted, full_matrices=False).Vh[:rank]
         turned = turned @ leading.T @ leading
     weight = (vectors @ turned).T
-    bias = sums.y_shift + sums.y_total / sums.n - weight @ (sums.x_shift + sums.x_total / sums.n)
-    variance = (sums.squares - sums.y_total.square() / sums.n).sum()
+    bias = sums.y_mean - weight @ sums.x_mean
+    variance = sums.centred_squares.sum()
+    # here, not by residual(): where W is large, its products with the Gram matrix cancel
     explained = (turned * (2 * cross - values * turned)).sum()
-    residual = float((1 - explained / variance).clamp(0, 1)) if variance > 0 else 0.0
-    return weight, bias, residual
+    left = float((1 - explained / variance).clamp(0, 1)) if variance > 0 else 0.0
+    return weight, bias, left
+
+
+def solve_within(sums: Sums, mask: Tensor, ridge: float = 0.0) -> tuple[Tensor, Tensor, float]:
+    """As :func:`solve`, of the maps that are zero where ``mask`` (q, p) is False.
+
+    Each target channel is a regression on the source channels it may read; of one alone, covariance over variance.
+    """
+    weight = sums.cross.new_zeros(mask.shape)
+    patterns, which = mask.unique(dim=0, return_inverse=True)
+    for number, allowed in enumerate(patterns):
+        channels, targets = allowed.nonzero()[:, 0], (which == number).nonzero()[:, 0]
+        if len(channels):
+            weight[targets[:, None], channels] = solve(narrow(sums, channels, targets), ridge)[0]
+    bias = sums.y_mean - weight @ sums.x_mean
+    return weight, bias, residual(sums, weight, bias)

@@ -1,4 +1,4 @@
-"""Least-squares fits of every source cut to every target cut in one pass over the images."""
+"""Closed-form fits of every source cut to every target cut in one pass over the images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,22 +9,14 @@ from torch import Tensor
 from suture.adapters.adapter import KINDS, Adapter, build, nothing_to_fit
 from suture.adapters.batches import checked, chunks, no_images
 from suture.adapters.layouts import Frame, to_rows
-from suture.adapters.lstsq import Spectrum, Sums, decompose, empty, pick, solve, update
+from suture.adapters.lstsq import Spectrum, decompose
 from suture.adapters.mapped import Mapped
 from suture.adapters.route import Route, fitting_route
+from suture.adapters.solution import FitReport, Solution, become, find
+from suture.adapters.sums import Sums, empty, pick, update
 from suture.errors import AdapterError
 from suture.spec.adapter import AdapterSpec
 from suture.spec.cut import Cut
-
-
-@dataclass(frozen=True)
-class FitReport:
-    """``n`` rows (images times positions), ``residual`` 1 − R² in [0, 1], ``rank`` of the source's rows."""
-
-    n: int
-    residual: float
-    rank: int
-
 
 Column = tuple[int, Frame]  # a source, and how its tokens lie, which may depend on the target
 
@@ -45,24 +37,28 @@ class PairFits:
     Feed batches to :meth:`update`, then read :meth:`solve` or :meth:`adapter` of any pair, at any time.
     Memory is O(Σp² + Σp · Σq) in the channels for every frame among the targets, whatever the number of
     images. A kind that is linear in more than the channels (conv3x3) gets the best map of the channels alone.
+    ``seed`` decides what is random: a mask, or a start under a mask that is fitted.
 
-    Raises AdapterError for a kind that has nothing to fit.
+    Raises AdapterError for a kind that has nothing to fit, for flattened activations and for weighted rows.
     """
 
-    def __init__(self, sources: Sequence[Cut], targets: Sequence[Cut], spec: AdapterSpec | None = None) -> None:
+    def __init__(
+        self, sources: Sequence[Cut], targets: Sequence[Cut], spec: AdapterSpec | None = None, *, seed: int = 0
+    ) -> None:
         self.sources = tuple(sources)
         self.targets = tuple(targets)
         self.spec = spec or AdapterSpec()
         kind = KINDS[self.spec.kind]
         if not issubclass(kind, Mapped):
             raise nothing_to_fit(self.spec)
-        self._kind = kind
+        _check_shared(self.spec)
+        self.seed = seed
         self._groups: dict[Frame, _Group] = {}
         pairs = []
         for i, source in enumerate(self.sources):
             for j, target in enumerate(self.targets):
                 try:
-                    kind.max_rank(self.spec, source, target)
+                    kind.check(self.spec, source, target)
                 except AdapterError:
                     continue
                 pairs.append((i, j))
@@ -97,8 +93,19 @@ class PairFits:
 
         Raises AdapterError for a pair that the kind cannot join, and before any image was seen.
         """
+        _, solution = self._solution(i, j)
+        return solution.weight, solution.bias, solution.report
+
+    def adapter(self, i: int, j: int) -> Adapter:
+        """A new adapter of the pair with the fitted map, in float32 on the CPU."""
+        adapter, solution = self._solution(i, j)
+        become(adapter, solution)
+        return adapter
+
+    def _solution(self, i: int, j: int) -> tuple[Mapped, Solution]:
         source, target = self.sources[i], self.targets[j]
-        rank = self._kind.max_rank(self.spec, source, target)
+        adapter = build(self.spec, source, target, self.seed)
+        assert isinstance(adapter, Mapped)
         route = fitting_route(source, target, self.spec.resample)
         group, column = self._groups[route.target_frame], (i, route.frame)
         if group.sums is None or group.sums.n == 0:
@@ -108,13 +115,20 @@ class PairFits:
         sums = pick(group.sums, list(group.routes).index(column), columns)
         if column not in group.spectra:
             group.spectra[column] = decompose(sums)
-        spectrum = group.spectra[column]
-        weight, bias, residual = solve(sums, self.spec.ridge, spectrum, rank)
-        return weight, bias, FitReport(sums.n, residual, spectrum.rank)
+        return adapter, find(adapter, sums, group.spectra[column], adapter.max_rank(self.spec, source, target))
 
-    def adapter(self, i: int, j: int) -> Adapter:
-        """A new adapter of the pair with the fitted map, in float32 on the CPU."""
-        weight, bias, _report = self.solve(i, j)
-        adapter = build(self.spec, self.sources[i], self.targets[j])
-        adapter.set_map(weight, bias)
-        return adapter
+
+def _check_shared(spec: AdapterSpec) -> None:
+    """Raise AdapterError for what cannot be fitted from sums that many pairs share."""
+    if spec.flatten:
+        raise AdapterError(
+            "all pairs, and maps of flattened activations",
+            expected="maps of the channels, as memory for all numbers of every cut would be their square",
+            instead="score pairs with flatten=False, then stitch the best with --flatten",
+        )
+    if spec.weighting != "none":
+        raise AdapterError(
+            f"all pairs, and rows weighted by {spec.weighting}, which differs from cut to cut",
+            expected="rows that count the same for every pair",
+            instead="score pairs with weighting='none', then stitch the best with --weight",
+        )

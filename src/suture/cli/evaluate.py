@@ -14,22 +14,30 @@ from suture.spec.recipe import EvalStep
 @app.command("eval", rich_help_panel="Look")
 @adding(options.inputs, options.outputs)
 def evaluate(
-    model: Annotated[str, typer.Argument(help="The network, or run:FOLDER.")],
+    model: Annotated[str, typer.Argument(help="The network, or the folder of a run.")],
     split: Annotated[str, typer.Option(help="train, val or test")] = "test",
+    map: Annotated[
+        str | None, typer.Option(help="Of a stitch: its map before or after training, or the direct fit")
+    ] = None,
     **given: Any,
 ) -> None:
     """Accuracy and cross-entropy of one network. Writes a run folder only with --name or --out.
+
+    A run folder brings its own data, unless --data says otherwise.
 
     Examples:
 
       suture eval zoo:resnet20-a
 
-      suture eval run:runs/demo --json
+      suture eval runs/demo --json
+
+      suture eval runs/my-stitch --map direct
 
       suture eval "python:nets.py:resnet20@weights.pth?norm=imagenet&size=32" --data cifar10 --trust-code
     """
-    step = build(EvalStep, model=model, split=split)
-    recipe = options.recipe(step, take(options.inputs, given))
+    model = options.network_source(model)
+    step = build(EvalStep, model=model, map=map, split=split)
+    recipe = options.recipe(step, take(options.inputs, given | {"data": given["data"] or options.data_of(model)}))
     told = take(options.outputs, given)
     if told["name"] or told["out"] or told["print_config"]:
         options.carry_out(recipe, "eval", eval_table, told)

@@ -26,7 +26,7 @@ MEANING = {
 
 @app.command(rich_help_panel="Look")
 def layers(
-    model: Annotated[str, typer.Argument(help="The network, as KIND:NAME[@WEIGHTS].")],
+    model: Annotated[str, typer.Argument(help="The network, as KIND:NAME\\[@WEIGHTS].")],
     fine: Annotated[bool, typer.Option("--fine", help="Every legal cut, not only those between blocks.")] = False,
     trust_code: options.Trust = False,
     json: options.Json = False,

@@ -20,7 +20,7 @@ from suture.spec import names
 
 KINDS = ("models", "data", "adapters", "runs")
 FAMILIES = 24
-FEW, MANY = 12, 100
+FEW, MANY = 16, 100
 
 
 @app.command("ls", rich_help_panel="Look")
@@ -73,8 +73,8 @@ def _nearest(pattern: str, entries: list[dict[str, Any]]) -> str:
 
 def _entries(what: str) -> list[dict[str, Any]]:
     if what == "data":
-        told = {"sample": "bundled", "cifar10": "cifar10[:ROOT]", "folder": "folder:PATH", "npz": "npz:PATH"}
-        return [{"name": name, "what": told[name]} for name in names.DATA]
+        told = {"sample": "bundled", "folder": "folder:PATH", "npz": "npz:PATH"}
+        return [{"name": name, "what": told.get(name, f"{name}[:ROOT]")} for name in names.DATA]
     if what == "adapters":
         return [{"name": name, "what": "adapter"} for name in names.ADAPTERS]
     if what == "runs":

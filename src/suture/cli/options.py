@@ -12,23 +12,28 @@ from rich.console import Console, RenderableType
 
 from suture.cli.app import build
 from suture.cli.watch import ConsoleWatch
+from suture.recipes.read import read_recipe
 from suture.recipes.text import resolved
 from suture.runs import check_run
+from suture.runs.folder import RECIPE, RESULT
 from suture.spec.recipe import Recipe, Step
 
+DATA_HELP = (
+    "sample, cifar10, cifar100, mnist, fashion-mnist, celeba (:ROOT behind names a folder), folder:PATH or npz:PATH"
+)
 Table = Callable[[dict[str, Any]], RenderableType]
 Trust = Annotated[bool, typer.Option("--trust-code", help="Allow python: sources, which run code")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else")]
 
 
 def inputs(
-    data: Annotated[str, typer.Option(help="sample, cifar10[:ROOT], folder:PATH or npz:PATH")] = "sample",
+    data: Annotated[str | None, typer.Option(help=DATA_HELP, show_default="sample")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 or mps")] = "auto",
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out image files that cannot be read")] = False,
 ) -> dict[str, Any]:
-    """Fields of a Recipe."""
-    return dict(locals())
+    """Fields of a Recipe. No data are ``sample``: a command that knows better data says so before."""
+    return dict(locals()) | {"data": data or "sample"}
 
 
 def outputs(
@@ -47,6 +52,20 @@ def outputs(
 def recipe(step: Step, fields: dict[str, Any]) -> Recipe:
     """A recipe of one step."""
     return build(Recipe, **fields, steps=(step,))
+
+
+def network_source(text: str) -> str:
+    """A source as it is; the path of a finished run's folder, with or without a query, as its ``run:`` source."""
+    return f"run:{text}" if (Path(text.partition("?")[0]) / RESULT).is_file() else text
+
+
+def data_of(source: str) -> str | None:
+    """The data of the recipe that a ``run:`` source comes from; None of any other source. Raises RecipeError."""
+    if not source.startswith("run:"):
+        return None
+    folder = Path(source.removeprefix("run:").partition("?")[0])
+    recipes = [place / RECIPE for place in (folder, Path("runs") / folder) if (place / RECIPE).is_file()]
+    return read_recipe(recipes[0]).data if recipes else None
 
 
 def watch(quiet: bool) -> ConsoleWatch:

@@ -14,6 +14,8 @@ TABLES: dict[str, options.Table] = {
     "stitch": tables.stitch_table,
     "search": tables.search_table,
     "eval": tables.eval_table,
+    "compare": tables.compare_table,
+    "sweep": tables.sweep_table,
 }
 
 

@@ -12,7 +12,7 @@ from suture.spec.recipe import SearchStep
 
 
 @app.command(rich_help_panel="Build")
-@adding(joins.join, stages.stage, options.inputs, options.outputs, epochs=5)
+@adding(joins.join, stages.objective, stages.stage, options.inputs, options.outputs, epochs=5)
 def search(
     a: joins.A,
     b: joins.B,
@@ -35,7 +35,8 @@ def search(
 
       suture search zoo:tiny10-a zoo:resnet20-a zoo:tiny10-b --top 3
     """
-    fields = take(joins.join, given) | {"stage": take(stages.stage, given)}
+    stage = take(stages.stage, given) | take(stages.objective, given)
+    fields = take(joins.join, given) | {"stage": stage}
     step = build(SearchStep, a=a, b=b, more=more or (), top=top, score_images=score_images, **fields)
     recipe = options.recipe(step, take(options.inputs, given))
     options.carry_out(recipe, "search", search_table, take(options.outputs, given))

@@ -1,33 +1,68 @@
-"""The options that describe a stage of training."""
+"""The options that describe a stage of training, and what it strives for."""
 
+from functools import partial
 from typing import Annotated, Any, get_args
 
 import typer
 
-from suture.spec.names import OPTIMIZERS, SCHEDULES
+from suture.spec.names import OPTIMIZERS, SCHEDULES, TARGETS
+from suture.spec.objective import MatchAt
 from suture.spec.stage import Part
 
 PARTS = ", ".join(get_args(Part))
+_training = partial(typer.Option, rich_help_panel="Training")
+_objective = partial(typer.Option, rich_help_panel="Objective")
 
 
 def stage(
-    train: Annotated[str, typer.Option(help=f"What may learn, with commas: {PARTS}")] = "adapter",
-    epochs: Annotated[int, typer.Option(min=0, help="Passes over the training images")] = 30,
-    optimizer: Annotated[str, typer.Option(help=", ".join(OPTIMIZERS))] = "adam",
-    lr: Annotated[float, typer.Option(help="Learning rate (its peak, where a schedule moves it)")] = 1e-3,
-    weight_decay: Annotated[float, typer.Option(min=0, help="Weight decay")] = 0.0,
-    momentum: Annotated[float, typer.Option(min=0, help="Momentum of sgd (Nesterov)")] = 0.9,
-    schedule: Annotated[str, typer.Option(help=", ".join(SCHEDULES))] = "constant",
-    batch_size: Annotated[int, typer.Option(min=1, help="Images a step")] = 128,
-    label_smoothing: Annotated[float, typer.Option(min=0, max=0.999, help="Label smoothing")] = 0.0,
-    augment: Annotated[str, typer.Option(help="With commas: flip, crop")] = "",
-    views: Annotated[int, typer.Option(min=1, help="Augmented versions to keep for a frozen encoder")] = 1,
-    precision: Annotated[str, typer.Option(help="fp32, or bf16 (autocast)")] = "fp32",
-    patience: Annotated[int | None, typer.Option(min=1, help="Stop after so many epochs without a better one")] = None,
+    train: Annotated[str, _training(help=f"What may learn, with commas: {PARTS}")] = "adapter",
+    epochs: Annotated[int, _training(min=0, help="Passes over the training images")] = 30,
+    optimizer: Annotated[str, _training(help=", ".join(OPTIMIZERS))] = "adam",
+    lr: Annotated[float, _training(help="Learning rate (its peak, where a schedule moves it)")] = 1e-3,
+    weight_decay: Annotated[float, _training(min=0, help="Weight decay")] = 0.0,
+    momentum: Annotated[float, _training(min=0, help="Momentum of sgd (Nesterov)")] = 0.9,
+    schedule: Annotated[
+        str, _training(help=f"{', '.join(SCHEDULES)} (a tenth after each third of training)")
+    ] = "constant",
+    batch_size: Annotated[int, _training(min=1, help="Images a step")] = 128,
+    label_smoothing: Annotated[float, _training(min=0, max=0.999, help="Label smoothing")] = 0.0,
+    augment: Annotated[str, _training(help="With commas: flip, crop")] = "",
+    views: Annotated[int, _training(min=1, help="Augmented versions to keep for a frozen encoder")] = 1,
+    precision: Annotated[str, _training(help="fp32, or bf16 (autocast)")] = "fp32",
+    patience: Annotated[int | None, _training(min=1, help="Stop after so many epochs without a better one")] = None,
+    train_images: Annotated[int | None, _training(min=1, help="Learn from the first so many training images")] = None,
+    order_seed: Annotated[
+        int | None, _training(min=0, help="Seed of the batch order and augmentation; else --seed")
+    ] = None,
+    save_every: Annotated[
+        int | None, _training(min=1, help="Keep the weights at step 0 and every so many steps")
+    ] = None,
 ) -> dict[str, Any]:
     """Fields of a Stage; its own check sees whether they fit."""
     fields = dict(locals())
     return fields | {"moves": words(fields.pop("train")), "augment": words(augment)}
+
+
+def objective(
+    target: Annotated[
+        str,
+        _objective(
+            help=f"What to strive for: {', '.join(TARGETS)}. hard: the labels; soft-a, soft-b: the answers of A or B; "
+            "soft-ab: both, the mean of the losses; soft-a+b: their mean logits; match: B's own activations"
+        ),
+    ] = "hard",
+    match_at: Annotated[str, _objective(help=f"Where match looks: {', '.join(get_args(MatchAt))}")] = "cut",
+    temperature: Annotated[float, _objective(help="Divides the logits of both sides of a soft target")] = 1.0,
+    l1: Annotated[float, _objective(min=0, help="Weight of the mean absolute entry of the map")] = 0.0,
+    cka_reg: Annotated[
+        float,
+        _objective(
+            help="Weight of 1 − CKA with B's own activations at the cut: positive pulls together, negative pushes apart"
+        ),
+    ] = 0.0,
+) -> dict[str, Any]:
+    """The ``objective`` of a Stage."""
+    return {"objective": dict(locals())}
 
 
 def words(text: str) -> tuple[str, ...]:

@@ -6,8 +6,13 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from suture.errors import listed
 from suture.reporting.card import lines, place, sentence
+from suture.reporting.sweeps import Spread, over_seeds, spelled_value
 from suture.spec.plan import Plan
+
+MAPS = {"before": "hybrid, before", "direct": "hybrid, direct fit", "after": "hybrid, after"}
+MATRIX = 78
 
 
 def share(value: float | None) -> str:
@@ -19,29 +24,45 @@ def nats(value: float | None) -> str:
 
 
 def train_table(result: dict[str, Any]) -> Group:
-    line = (
-        f"{result['network']} on {result['data']}: {share(result['accuracy'])} of {result['split']} right, "
-        f"cross-entropy {nats(result['cross_entropy'])}, after {result['epochs']} epochs"
-    )
-    return Group(Text(line))
+    several = "attributes" in result
+    numbers = [
+        f"{share(result['accuracy'])} of {result['split']} {'labels ' if several else ''}right",
+        *([f"mean AUC {nats(result['auc'])}"] if several else []),
+        f"cross-entropy {nats(result['cross_entropy'])}",
+        f"after {result['epochs']} epochs",
+    ]
+    return Group(Text(f"{result['network']} on {result['data']}: {', '.join(numbers)}"), *_without_auc(result))
 
 
-def eval_table(result: dict[str, Any]) -> Table:
+def eval_table(result: dict[str, Any]) -> Group:
+    several = "attributes" in result
     table = Table(title=f"{result['data']}, {result['split']}, {result['n']} images", title_justify="left")
     table.add_column("network", overflow="fold")
-    for column in ("accuracy", "cross-entropy"):
+    for column in ("mean accuracy", "mean AUC", "cross-entropy") if several else ("accuracy", "cross-entropy"):
         table.add_column(column, justify="right")
-    table.add_row(Text(result["network"]), share(result["accuracy"]), nats(result["cross_entropy"]))
-    return table
+    auc = [nats(result["auc"])] if several else []
+    table.add_row(Text(result["network"]), share(result["accuracy"]), *auc, nats(result["cross_entropy"]))
+    return Group(table, *_without_auc(result))
 
 
-def stitch_table(result: dict[str, Any]) -> Table:
+def _without_auc(result: dict[str, Any]) -> list[Text]:
+    """A line that names the attributes left out of the mean, where there are any."""
+    every = result.get("attributes", [])
+    names = [attribute["name"] for attribute in every if attribute["auc"] is None]
+    if not names:
+        return []
+    why = f"no AUC, as all {result['split']} images have the same label"
+    return [Text(f"{len(names)} of {len(every)} attributes have {why}: {listed(names)}")]
+
+
+def stitch_table(result: dict[str, Any]) -> Group:
     plan = Plan.from_dict(result["plan"])
     title = f"{place(plan.at)}, {result['split']}, {result['n']} images"
     table = Table(title=title, title_justify="left")
     table.add_column("")
     table.add_column("network", overflow="fold")
-    for column in ("accuracy", "cross-entropy", "agrees with hybrid"):
+    last = list(result["parents"])[-1].upper()
+    for column in ("accuracy", "cross-entropy", "agreement", f"CKA with {last}"):
         table.add_column(column, justify="right")
     for (side, known), part in zip(result["parents"].items(), plan.parts, strict=True):
         table.add_row(
@@ -51,10 +72,18 @@ def stitch_table(result: dict[str, Any]) -> Table:
             nats(known["cross_entropy"]),
             share(result["agreement"][side]),
         )
-    accuracy, entropy = result["accuracy"], result["cross_entropy"]
-    table.add_row("hybrid", "before training", share(accuracy["before"]), nats(entropy["before"]), "")
-    table.add_row("hybrid", "after training", share(accuracy["after"]), nats(entropy["after"]), "", style="bold")
-    return table
+    for which, words in MAPS.items():
+        if which in result["accuracy"]:
+            table.add_row(
+                words,
+                "",
+                share(result["accuracy"][which]),
+                nats(result["cross_entropy"][which]),
+                "",
+                nats(result["similarity"][which]["cka_linear_biased"]),
+                style="bold" if which == "after" else "",
+            )
+    return Group(table, *(Text(warning) for warning in result["warnings"]))
 
 
 def search_table(result: dict[str, Any]) -> Group:
@@ -74,3 +103,74 @@ def search_table(result: dict[str, Any]) -> Group:
             style="bold" if row["what"] == "best hybrid" else "",
         )
     return Group(table, Text(sentence(result)), *(Text(note) for note in result["notes"]))
+
+
+def compare_table(result: dict[str, Any]) -> Group:
+    """Pairs line by line; a matrix as it is while it is narrow, else the best match of each layer of A."""
+    heading = [
+        Text(f"A {result['a']} × B {result['b']}", style="bold"),
+        Text(f"{result['data']}, {result['split']}, {result['n']} images, {result['layers']}"),
+    ]
+    if not result["pairs"]:
+        return Group(
+            *heading, *(part for name, told in result["measures"].items() for part in (Text(name), _matrix(told)))
+        )
+    table = Table("layer of A", "layer of B")
+    for name in result["measures"]:
+        table.add_column(name, justify="right")
+    for pair in result["pairs"]:
+        table.add_row(Text(pair["a"]), Text(pair["b"]), *(measured(pair[name]) for name in result["measures"]))
+    return Group(*heading, table)
+
+
+def measured(value: float | None) -> str:
+    """Four decimals, or four digits of a large number."""
+    return "–" if value is None else f"{value:.4f}" if abs(value) < 1000 else f"{value:.4g}"
+
+
+def _matrix(told: dict[str, Any]) -> Table:
+    rows, columns = told["layers_a"], told["layers_b"]
+    cells = [["–" if value is None else f"{value:.3f}" for value in row] for row in told["values"]]
+    widths = [max(map(len, column)) for column in zip([*columns], *cells, strict=True)]
+    if max(map(len, rows)) + 4 + sum(width + 3 for width in widths) <= MATRIX:
+        table = Table("A \\ B")
+        for column in columns:
+            table.add_column(Text(column), justify="right")
+        for name, row in zip(rows, cells, strict=True):
+            table.add_row(Text(name), *row)
+        return table
+    better = max if told["higher_is_more_similar"] else min
+    table = Table("layer of A", "most like it in B")
+    table.add_column("value", justify="right")
+    for name, row in zip(rows, told["values"], strict=True):
+        known = {column: value for column, value in zip(columns, row, strict=True) if value is not None}
+        best = better(known, key=known.__getitem__) if known else None
+        table.add_row(Text(name), Text(best or "–"), measured(known[best] if best else None))
+    return table
+
+
+def sweep_table(result: dict[str, Any]) -> Group:
+    """A row a combination, over its seeds; and what was left out, and why."""
+    keys, trials = [key for key in result["over"] if key != "seed"], result["trials"]
+    own = list(result["parents"].values())[-1]
+    title = f"{result['data']}, {result['split']}, {result['n']} images; {own['source']} alone {share(own['accuracy'])}"
+    table = Table(title=Text(title), title_justify="left")
+    for key in keys:
+        table.add_column(key, overflow="fold")
+    last = list(result["parents"])[-1]
+    for column in ("before", "direct", "after", "relative", f"agrees with {last.upper()}"):
+        table.add_column(column, justify="right")
+    for group in over_seeds(trials, result["over"]):
+        accuracies = [[trial["accuracy"].get(which) for trial in group] for which in ("before", "direct", "after")]
+        numbers = [*accuracies, [t["relative_accuracy"] for t in group], [t["agreement"][last] for t in group]]
+        named = [Text(spelled_value(key, group[0][key])) for key in keys]
+        table.add_row(*named, *(spread(Spread.of(values)) for values in numbers))
+    left = [Text(f"{one['count']} left out: {one['reason']}") for one in result["skipped"]]
+    return Group(table, *left)
+
+
+def spread(value: Spread | None) -> str:
+    """Mean ± standard deviation in per cent, the mean alone where nothing deviates."""
+    if value is None:
+        return "–"
+    return f"{100 * value.mean:.1f} ± {100 * value.sd:.1f}%" if value.sd else f"{value.mean:.1%}"

@@ -19,7 +19,9 @@ def train(
 ) -> None:
     """Train one network, from random weights (zoo:tiny10, NAME@none) or from trained ones.
 
-    Validation is a tenth of the training images; the test images are scored once, at the end.
+    Validation is a tenth of the training images; the test images are scored once, at the end. A single network has two
+    parts to --train: all of it, or its head. Of data with several labels an image every label gets an output of its
+    own. With --name, a training that was broken off goes on after its last whole epoch.
 
     Examples:
 
@@ -28,6 +30,10 @@ def train(
       suture train torchvision:resnet18 --data folder:photos --train head
 
       suture train zoo:resnet20 --data cifar10 --optimizer sgd --lr 0.1 --schedule one-cycle --augment flip,crop
+
+      suture train zoo:tiny10 --seed 0 --order-seed 1 --save-every 100 --name twin
+
+      suture eval zoo:tiny10@runs/twin/checkpoints/step-000100.safetensors
     """
     step = build(TrainStep, model=model, stage=take(stages.stage, given))
     recipe = options.recipe(step, take(options.inputs, given))

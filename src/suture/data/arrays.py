@@ -1,6 +1,6 @@
 """Checks that turn outside arrays into labelled images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,26 +15,50 @@ from suture.errors import DataError
 SHAPES = (
     "uint8 or floats in [0, 1], of shape (n, H, W, 3) or (n, 3, H, W), or grey (n, H, W), (n, H, W, 1), (n, 1, H, W)"
 )
+SMALL = 32
 
 
 def to_split(images: NDArray[Any], labels: NDArray[Any], what: str) -> Split:
     """A split from raw arrays. Raises DataError for the wrong shape, type, range or count."""
     pixels = to_bytes(images, what)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+    known = to_labels(labels, what)
+    if len(known) != len(pixels) or not len(known):
         raise DataError(
-            f"the labels of {what} have shape {labels.shape} and type {labels.dtype}",
-            expected="whole numbers of shape (n,)",
-            instead="one class number per image, counted from 0",
-        )
-    if len(labels) != len(pixels) or not len(labels):
-        raise DataError(
-            f"{what} has {len(pixels)} images and {len(labels)} labels",
+            f"{what} has {len(pixels)} images and {len(known)} labels",
             expected="one label per image, and at least one image",
             instead="arrays of the same length",
         )
-    return Split(ArrayImages(pixels), torch.from_numpy(labels.astype(np.int64)))
+    return Split(ArrayImages(pixels), known)
+
+
+def to_labels(labels: NDArray[Any], what: str) -> Tensor:
+    """Whole numbers (n,) or (n, 1) as int64 (n,); 0 and 1 of any type (n, k), k > 1, as float32 (n, k), multi-label."""
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer):
+        return torch.from_numpy(labels.astype(np.int64))
+    if labels.ndim != 2 or labels.shape[1] < 2 or labels.dtype.kind not in "biuf":
+        raise DataError(
+            f"the labels of {what} have shape {labels.shape} and type {labels.dtype}",
+            expected="whole numbers of shape (n,), or 0 and 1 of shape (n, k) for k attributes",
+            instead="one class number per image, counted from 0, or one 0 or 1 per image and attribute",
+        )
+    strange = labels[(labels != 0) & (labels != 1)]
+    if len(strange):
+        raise DataError(
+            f"{len(strange)} labels of {what} are neither 0 nor 1, the first is {strange[0]:g}",
+            expected="0 and 1 only in labels of shape (n, k), for k attributes that an image has or has not",
+            instead="labels > 0 for attributes told by their sign, or one class number per image, of shape (n,)",
+        )
+    return torch.from_numpy(labels.astype(np.float32))
+
+
+def adapted(shape: Sequence[int]) -> str:
+    """What becomes of images of a raw shape on their way into a network; empty for RGB of 32x32 or more."""
+    height, width = shape[1:3] if len(shape) == 3 or shape[-1] in (1, 3) else shape[2:]
+    grey = " become RGB" if 3 not in (shape[1], shape[-1]) or len(shape) == 3 else ""
+    small = f"; networks for {SMALL}x{SMALL} enlarge them" if min(height, width) < SMALL else ""
+    return f"{'grey ' if grey else ''}{height}x{width} images{grey}{small}" if grey or small else ""
 
 
 def to_bytes(images: NDArray[Any], what: str) -> Tensor:
@@ -72,9 +96,19 @@ def to_bytes(images: NDArray[Any], what: str) -> Tensor:
 
 
 def check_labels(splits: Mapping[str, Split | None], classes: int, what: str) -> None:
-    """Every label must name a class. Raises DataError with the first that does not."""
-    for name, split in splits.items():
-        if split is None:
+    """Every label must name a class, or tell of every attribute. Raises DataError with the first that does not."""
+    found = {name: split for name, split in splits.items() if split is not None}
+    kinds = {name: tuple(split.labels.shape[1:]) for name, split in found.items()}
+    if len(set(kinds.values())) > 1:
+        told = {name: f"of {kind[0]} attributes" if kind else "of classes" for name, kind in kinds.items()}
+        raise DataError(
+            f"the labels of {what} are " + ", ".join(f"{kind} ({name})" for name, kind in told.items()),
+            expected="the same kind of labels in every split",
+            instead="shape (n,) everywhere, or shape (n, k) everywhere with the same k",
+        )
+    for name, split in found.items():
+        if kinds[name]:
+            _check_attributes(kinds[name][0], classes, what)
             continue
         outside = split.labels[(split.labels < 0) | (split.labels >= classes)]
         if len(outside):
@@ -83,3 +117,12 @@ def check_labels(splits: Mapping[str, Split | None], classes: int, what: str) ->
                 expected=f"labels from 0 to {classes - 1}",
                 instead="labels counted from 0, one number per class",
             )
+
+
+def _check_attributes(found: int, classes: int, what: str) -> None:
+    if found != classes:
+        raise DataError(
+            f"the labels of {what} are of {found} attributes, and {classes} have names",
+            expected="as many names as attributes",
+            instead="an array classes with the name of each column of the labels, or none",
+        )

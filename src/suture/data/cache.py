@@ -3,8 +3,8 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,20 @@ from torch import Tensor, nn
 
 from suture.data.augment import augment
 from suture.data.dataset import Split
+from suture.data.examples import Teach, nothing
 from suture.errors import DataError
 
 IN_MEMORY = 2 * 2**30
 ON_DISK = 32 * 2**30
 BATCH = 256
+VALUES = "values"
 
 
 @dataclass(frozen=True, eq=False)
 class Activations:
-    """Float32 activations (views * n, ...) of n images, with labels (n,). ``keeper`` holds the file they lie in.
+    """Float32 activations (views * n, ...) of n images, with labels (n,). ``keeper`` holds the files they lie in.
+
+    ``known`` is what was taught of the same images, rows as those of ``values``.
 
     As training examples every epoch has its own order and takes one of the stored views of each image at random.
     """
@@ -31,15 +35,17 @@ class Activations:
     labels: Tensor
     views: int = 1
     keeper: Any = None
+    known: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def epoch(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Mapping[str, Tensor]]]:
         order = torch.randperm(len(self), generator=generator)
         view = torch.randint(self.views, (len(self),), generator=generator)
         for part in order.split(size):
-            yield self.values[view[part] * len(self) + part], self.labels[part]
+            rows = view[part] * len(self) + part
+            yield self.values[rows], self.labels[part], {name: rest[rows] for name, rest in self.known.items()}
 
     def batches(self, size: int = BATCH) -> Iterator[tuple[Tensor, Tensor]]:
         """The first view, in file order."""
@@ -57,35 +63,39 @@ def cache_activations(
     views: int = 1,
     seed: int = 0,
     device: Any = "cpu",
+    teach: Teach = nothing,
     in_memory: int = IN_MEMORY,
     on_disk: int = ON_DISK,
 ) -> Activations | None:
     """Run ``encoder`` once over a split, ``views`` times with augmentation; None where the result is too large.
 
-    Up to ``in_memory`` bytes stay in memory; up to ``on_disk`` bytes, if the disk has them, go to a file under
-    ``SUTURE_CACHE`` that ends with the process. One view is the images as they are, whatever ``kinds`` says; of
-    several each is augmented. Raises DataError where that folder cannot be made.
+    Up to ``in_memory`` bytes stay in memory; up to ``on_disk`` bytes, if the disk has them, go to files under
+    ``SUTURE_CACHE`` that end with the process. One view is the images as they are, whatever ``kinds`` says; of
+    several each is augmented. What ``teach`` knows of the same images is kept beside. Raises DataError where that
+    folder cannot be made.
     """
     encoder = encoder.to(device).eval()
     generator = torch.Generator().manual_seed(seed)
-    values: Tensor | None = None
+    kept: dict[str, Tensor] = {}
     keeper = None
     row = 0
     for _view in range(views):
         for images, _labels in split.batches(BATCH):
-            changed = augment(images, kinds, generator) if views > 1 else images
-            activation = encoder(changed.to(device)).float().cpu()
-            if values is None:
-                shape = (views * len(split), *activation.shape[1:])
-                needed = 4 * torch.Size(shape).numel()
+            changed = (augment(images, kinds, generator) if views > 1 else images).to(device)
+            found = {VALUES: encoder(changed), **teach(changed)}
+            if not kept:
+                shapes = {name: (views * len(split), *tensor.shape[1:]) for name, tensor in found.items()}
+                needed = 4 * sum(torch.Size(shape).numel() for shape in shapes.values())
                 root = _root() if needed > in_memory else None
                 if needed > on_disk or (root and needed > shutil.disk_usage(root).free):
                     return None
-                values, keeper = _on_disk(shape, root) if root else (torch.empty(shape), None)
-            values[row : row + len(activation)] = activation
-            row += len(activation)
-    assert values is not None
-    return Activations(values, split.labels, views, keeper)
+                keeper = tempfile.TemporaryDirectory(prefix="activations-", dir=root) if root else None
+                kept = {name: _room(shape, keeper, name) for name, shape in shapes.items()}
+            for name, tensor in found.items():
+                kept[name][row : row + len(images)] = tensor.float().cpu()
+            row += len(images)
+    values = kept.pop(VALUES)
+    return Activations(values, split.labels, views, keeper, kept)
 
 
 def _root() -> Path:
@@ -101,8 +111,9 @@ def _root() -> Path:
     return root
 
 
-def _on_disk(shape: tuple[int, ...], root: Path) -> tuple[Tensor, Any]:
-    keeper = tempfile.TemporaryDirectory(prefix="activations-", dir=root)
-    file = str(Path(keeper.name) / "values.bin")
-    size = torch.Size(shape).numel()
-    return torch.from_file(file, shared=True, size=size, dtype=torch.float32).view(shape), keeper
+def _room(shape: tuple[int, ...], keeper: Any, name: str) -> Tensor:
+    """Room for an array: in memory, or in a file in the keeper's folder."""
+    if keeper is None:
+        return torch.empty(shape)
+    file, size = str(Path(keeper.name) / f"{name}.bin"), torch.Size(shape).numel()
+    return torch.from_file(file, shared=True, size=size, dtype=torch.float32).view(shape)

@@ -17,7 +17,7 @@ SplitName = Literal["train", "val", "test"]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images with their labels (n,) int64."""
+    """Images with their labels: classes (n,) int64, or, multi-label, (n, k) float32 of 0 and 1."""
 
     images: Images
     labels: Tensor
@@ -37,7 +37,7 @@ class Split:
         return Split(self.images.select(indices), self.labels[torch.as_tensor(indices, dtype=torch.long)])
 
     def batches(self, size: int, order: Sequence[int] | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of (images in [0, 1] as float32 (n, 3, H, W), labels (n,)), in file order unless told."""
+        """Batches of (images in [0, 1] as float32 (n, 3, H, W), labels), in file order unless told."""
         order = range(len(self)) if order is None else order
         for start in range(0, len(order), size):
             part = order[start : start + size]
@@ -50,6 +50,7 @@ class DataSet:
 
     ``val`` is None until ``with_validation`` cuts it from ``train``, unless the data come with one of their own;
     ``test`` is None where there is none. ``uncut`` is ``train`` as it was before validation was cut off it.
+    ``classes`` are the names of the classes or, of multi-label data, of the attributes.
     """
 
     name: str
@@ -58,6 +59,11 @@ class DataSet:
     test: Split | None
     val: Split | None = None
     uncut: Split | None = None
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether an image has any number of attributes in place of one class."""
+        return self.train.labels.ndim == 2
 
     def split(self, name: SplitName) -> Split:
         chosen = {"train": self.train, "val": self.val, "test": self.test}[name]
@@ -73,15 +79,16 @@ class DataSet:
     def with_validation(self, seed: int = 0) -> "DataSet":
         """Cut validation off: the last tenth of training where the file order is random, else stratified.
 
-        Raises DataError where no class has two images.
+        Of multi-label data a tenth drawn by ``seed``. Raises DataError where no class has two images.
         """
         if self.val is not None:
             return self
         kept, held = validation_indices(self.train.labels, seed)
         if not held:
+            alike = "" if self.multilabel else " of a class"
             raise DataError(
-                f"{self.name} has {len(self.train)} training images, no two of one class: too few for validation",
-                expected="two images or more of a class, to learn from and to hold out",
+                f"{self.name} has {len(self.train)} training images, no two{alike}: too few for validation",
+                expected=f"two images or more{alike}, to learn from and to hold out",
                 instead="more images, or data that come with a val folder or array",
             )
         return replace(self, train=self.train.select(kept), val=self.train.select(held), uncut=self.train)
@@ -95,7 +102,7 @@ class DataSet:
         own = None if self.uncut else self.val
         for name, split in (("train", self.uncut or self.train), ("val", own), ("test", self.test)):
             if split is not None:
-                sha.update(f"{name} {len(split)}\n".encode())
+                sha.update(f"{name} {'x'.join(map(str, split.labels.shape))}\n".encode())
                 sha.update(split.labels.numpy().tobytes())
                 split.images.hash_into(sha)
         return sha.hexdigest()
@@ -104,22 +111,30 @@ class DataSet:
 def validation_indices(labels: Tensor, seed: int) -> tuple[Sequence[int], Sequence[int]]:
     """Indices to keep for training and to hold out, in file order.
 
-    Stratified, a tenth of every class is held out, and one image at least of a class that has two.
+    Stratified, a tenth of every class is held out, and one image at least of a class that has two. Multi-label
+    rows, which may all differ, are one class in this: a tenth of the images at random, so a rare attribute may be
+    on one side only.
     """
     n = len(labels)
     if order_is_random(labels):
         return range(n - n // 10), range(n - n // 10, n)
+    strata = labels if labels.ndim == 1 else torch.zeros(n)
     generator = torch.Generator().manual_seed(seed)
     out: set[int] = set()
-    for label in labels.unique():
-        members = (labels == label).nonzero().flatten()
+    for label in strata.unique():
+        members = (strata == label).nonzero().flatten()
         count = max(round(len(members) / 10), min(len(members) - 1, 1))
         out.update(members[torch.randperm(len(members), generator=generator)[:count]].tolist())
     return [i for i in range(n) if i not in out], sorted(out)
 
 
 def order_is_random(labels: Tensor) -> bool:
-    """Whether the file order looks shuffled: neighbours differ about as often as by chance, to the end."""
+    """Whether the file order looks shuffled: neighbours differ about as often as by chance, to the end.
+
+    False for multi-label data, whose rows nearly always differ, sorted or not.
+    """
+    if labels.ndim == 2:
+        return False
     n = len(labels)
     shares = labels.bincount().double() / max(n, 1)
     by_chance = 1 - (shares**2).sum()

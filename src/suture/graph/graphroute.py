@@ -121,7 +121,8 @@ class GraphRoute(Route):
         for mode, flow in enumerate(self._flows):
             run = {node for pair in both.values() for node in flow.before(pair[mode])}
             wanted = {name: (pair[mode], self._is_overwritten(pair)) for name, pair in both.items()}
-            graphs.append(part([node for node in flow.order if node in run], taps=wanted))
+            order = [node for node in flow.order if node in run or node.op == "placeholder"]
+            graphs.append(part(order, taps=wanted))
         return Piece(self._program.inventory, graphs, self._image if self._program.settled else None)
 
     def _is_overwritten(self, nodes: tuple[fx.Node, fx.Node]) -> bool:

@@ -6,6 +6,7 @@ from suture.hybrids.front import Front, Prefix, Seam, fit_macs, fronts, ready
 from suture.hybrids.heads import head, new_head
 from suture.hybrids.hybrid import Hybrid
 from suture.hybrids.join import find_seams, fit_adapter, fit_adapters, join, planned
+from suture.hybrids.maps import load_map, save_map
 from suture.hybrids.parent import Parent, parent
 from suture.hybrids.stitch import stitch
 from suture.hybrids.store import load, save
@@ -25,11 +26,13 @@ __all__ = [
     "head",
     "join",
     "load",
+    "load_map",
     "new_head",
     "parent",
     "planned",
     "ready",
     "run_source",
     "save",
+    "save_map",
     "stitch",
 ]

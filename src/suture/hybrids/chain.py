@@ -11,6 +11,7 @@ from suture.errors import PlanError
 from suture.hybrids.hybrid import Hybrid
 from suture.hybrids.join import find_seams, fit_adapters, join
 from suture.hybrids.parent import Parent, parent
+from suture.spec.adapter import FITTED_MASKS
 from suture.spec.at import Pair, read_at
 
 BATCH = 256
@@ -35,7 +36,7 @@ def chain(
     the parts it takes. ``adapter`` is an AdapterSpec or a kind, one for all joins or one each.
 
     ``images`` (N, 3, H, W), or batches of them that can be read again, are what least-squares adapters are fitted on,
-    one after the other: each to what the chain before it makes of them. Without images the start is ``random``.
+    one after the other: each to what the chain before it makes of them. Without images a fitted start is ``random``.
     ``classes`` asks for a new, untrained head. ``seed`` draws what is random, ``@none`` networks among it. Everything
     but the adapters comes frozen, in eval mode.
 
@@ -81,4 +82,12 @@ def _each(given: Any, count: int, what: str) -> list[Any]:
 
 def _spec(given: AdapterSpec | str | None, *, fits: bool) -> AdapterSpec:
     spec = AdapterSpec(kind=given) if isinstance(given, str) else given or AdapterSpec()
-    return replace(spec, start="random") if spec.start == "least-squares" and not fits else spec
+    if fits or not spec.wants_fit:
+        return spec
+    if spec.mask in FITTED_MASKS:
+        raise PlanError(
+            f"a {spec.mask} mask, and no images to find it from",
+            expected="images, of which the activations say which channels match",
+            instead="images=..., a tensor (N, 3, H, W), or mask='random-permutation'",
+        )
+    return replace(spec, start="random", weighting="none")

@@ -86,7 +86,7 @@ def fit_macs(sides: Sequence[Parent], seams: Sequence[Seam], adapters: Sequence[
     """MACs of one image through all that is compared when the adapters that want it are fitted, one after the other."""
     before = fronts(sides, seams, adapters)[:-1]
     return sum(
-        front.counted(x).macs_before + y.macs_before
+        front.counted(x).macs_before + y.macs_before + (3 * y.macs_after if adapter.spec.weighting == "gradient" else 0)
         for front, (x, y), adapter in zip(before, seams, adapters, strict=True)
         if adapter.wants_fit
     )

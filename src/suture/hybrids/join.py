@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from suture.adapters import Adapter, AdapterSpec, FitReport, fit
+from suture.adapters.fit import Batch
+from suture.adapters.weighting import weigher
 from suture.errors import CutError, listed
 from suture.hybrids.front import Front, Seam, fronts, ready
 from suture.hybrids.heads import new_head
@@ -98,14 +100,20 @@ def fit_adapters(
 def fit_adapter(
     adapter: Adapter, a: Front, b: Parent, seam: Seam, batches: Iterable[Tensor], device: Any = None
 ) -> FitReport:
-    """Fit an adapter in closed form to what both sides make of the same images in eval mode, in one pass."""
+    """Fit an adapter in closed form to what both sides make of the same images in eval mode, in one pass.
+
+    Rows are weighted as its spec asks for, by the gradient through what is left of ``b`` where it says so.
+    """
     with ready(a, b, device=device):
         source = nn.Sequential(*a.pieces(seam[0])).eval().to(device)
         target = b.pieces(seam[1])[0]
 
-        def activations() -> Iterable[tuple[Tensor, Tensor]]:
+        weigh = weigher(adapter.spec, seam[1], lambda: b.traced.split(seam[1].name)[1].eval().to(device))
+
+        def activations() -> Iterable[Batch]:
             for images in batches:
                 images = images.to(device)
-                yield source(images), target(images)
+                x, y = source(images), target(images)
+                yield (x, y) if weigh is None else (x, y, weigh(y))
 
         return fit(adapter, activations())

@@ -24,6 +24,12 @@ def load_run(request: Request) -> Network:
     if not folder.exists() and (RUNS / folder).is_dir():
         folder = RUNS / folder
     if (folder / "network.json").is_file():
+        if request.source.override.map:
+            raise SourceError(
+                f"{folder} is the run of a single network, which has no map",
+                expected="the run folder of suture stitch",
+                instead=f"run:{folder}",
+            )
         told = json.loads((folder / "network.json").read_text(encoding="utf-8"))
         classes = len(told["classes"])
         network = load(told["source"], trust_code=request.trust_code, num_classes=classes, blank=True)
@@ -45,7 +51,8 @@ def load_run(request: Request) -> Network:
             Parent(load(text, trust_code=request.trust_code, blank=told["full"], seed=told["seed"]))
             for text in told["sources"]
         ]
-        return store.as_network(store.load(folder, parents), request.source.origin)
+        hybrid = store.load(folder, parents, request.source.override.map or "after")
+        return store.as_network(hybrid, request.source.origin)
     names = [path.parent.name for path in folder.parent.glob("*/result.json")]
     raise SourceError(
         f"{folder} is no finished run with a network in it",

@@ -15,6 +15,7 @@ from suture.graph import Network
 from suture.hybrids.heads import head
 from suture.hybrids.hybrid import Hybrid
 from suture.hybrids.join import find_seams, join
+from suture.hybrids.maps import load_map
 from suture.hybrids.parent import Parent
 from suture.runs import replacing, write_json
 from suture.spec.plan import Plan
@@ -24,12 +25,19 @@ WEIGHTS, DESCRIPTION = "weights.safetensors", "hybrid.json"
 
 
 def save(
-    hybrid: Hybrid, folder: str | Path, sources: Sequence[str] | None = None, *, full: bool = False, seed: int = 0
+    hybrid: Hybrid,
+    folder: str | Path,
+    sources: Sequence[str] | None = None,
+    *,
+    full: bool = False,
+    seed: int = 0,
+    head_seed: int | None = None,
 ) -> None:
     """Write ``hybrid.json`` and ``weights.safetensors`` (the parts that are not frozen; with ``full`` all).
 
-    ``sources`` are the strings the parents were loaded from, ``seed`` what drew random ones; without them ``load``
-    must be given the parents. Raises PlanError where ``sources`` are not those of the plan.
+    ``sources`` are the strings the parents were loaded from, ``seed`` what drew random ones, ``head_seed`` (None: the
+    same) what drew a new head; without sources ``load`` must be given the parents. Raises PlanError where ``sources``
+    are not those of the plan.
     """
     _check_sources(hybrid.plan, sources)
     folder = Path(folder)
@@ -47,6 +55,7 @@ def save(
             "plan": hybrid.plan.as_dict(),
             "sources": sources,
             "seed": seed,
+            "head_seed": seed if head_seed is None else head_seed,
             "full": full,
             "frozen": sorted(hybrid.frozen),
             "classes": hybrid.classes,
@@ -69,8 +78,8 @@ def _check_sources(plan: Plan, sources: Sequence[str] | None) -> None:
         )
 
 
-def load(folder: Path, parents: Sequence[Parent]) -> Hybrid:
-    """The saved hybrid, bit for bit.
+def load(folder: Path, parents: Sequence[Parent], chosen: str = "after") -> Hybrid:
+    """The saved hybrid, bit for bit; with another map ``chosen`` the untrained one with that map (see ``load_map``).
 
     Raises PlanError for a folder without one or for too few or many parents, WeightsError for another parent.
     """
@@ -91,7 +100,18 @@ def load(folder: Path, parents: Sequence[Parent]) -> Hybrid:
             )
     seams = find_seams(parents, plan.at)
     adapters = [build(spec, *seam) for spec, seam in zip(plan.adapters, seams, strict=True)]
-    hybrid = join(parents, seams, adapters, classes=plan.new_head)
+    hybrid = join(parents, seams, adapters, classes=plan.new_head, seed=told.get("head_seed", told["seed"]))
+    if chosen == "after":
+        _load_weights(hybrid, folder, told)
+    else:
+        load_map(hybrid, folder, chosen)
+    hybrid.thaw(*hybrid.parts).freeze(*told["frozen"])
+    hybrid.plan = plan
+    hybrid.classes = tuple(told["classes"]) if told["classes"] else hybrid.classes
+    return hybrid.eval()
+
+
+def _load_weights(hybrid: Hybrid, folder: Path, told: dict[str, Any]) -> None:
     state: dict[str, Tensor] = load_file(folder / WEIGHTS)
     missing, extra = hybrid.load_state_dict(state, strict=False)
     lost = [name for name in missing if told["full"] or name.partition(".")[0] not in told["frozen"]]
@@ -101,10 +121,6 @@ def load(folder: Path, parents: Sequence[Parent]) -> Hybrid:
             expected="the weights that were saved with the plan",
             instead="the whole folder as it was saved",
         )
-    hybrid.thaw(*hybrid.parts).freeze(*told["frozen"])
-    hybrid.plan = plan
-    hybrid.classes = tuple(told["classes"]) if told["classes"] else hybrid.classes
-    return hybrid.eval()
 
 
 def description(folder: Path) -> dict[str, Any]:

@@ -82,10 +82,12 @@ def resolve_device(name: str) -> str:
 
 
 def check_outputs(name: str, outputs: int, data: DataSet) -> None:
-    """A network that is scored must tell the data's classes apart. Raises PlanError."""
+    """A network that is scored must have an output for each of the data's classes or attributes. Raises PlanError."""
     if outputs != len(data.classes):
+        what = "attributes" if data.multilabel else "classes"
+        told = f"has {outputs} outputs" if data.multilabel else f"tells {outputs} classes apart"
         raise PlanError(
-            f"{name} tells {outputs} classes apart, {data.name} has {len(data.classes)}",
-            expected="as many outputs as classes",
+            f"{name} {told}, {data.name} has {len(data.classes)} {what}",
+            expected=f"as many outputs as {what}",
             instead="suture train to make a head for these data first, or other data",
         )

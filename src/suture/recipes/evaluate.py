@@ -7,7 +7,7 @@ from suture.data.dataset import DataSet
 from suture.evaluation import evaluate
 from suture.graph import Network
 from suture.recipes.context import Context, check_outputs
-from suture.recipes.train import outputs
+from suture.recipes.train import outputs, scored
 from suture.recipes.verb import Outcome, Verb
 from suture.runs import RunFolder
 from suture.spec.recipe import EvalStep
@@ -23,7 +23,7 @@ class Evaluate(Verb):
 
     @classmethod
     def prepare(cls, step: EvalStep, context: Context) -> "Evaluate":
-        network = context.network(step.model)
+        network = context.network(step.source)
         data = context.data(network)
         if step.split == "val":
             data = data.with_validation(context.seed)
@@ -41,8 +41,7 @@ class Evaluate(Verb):
             "data": self.data.name,
             "split": split,
             "n": found.n,
-            "accuracy": found.accuracy,
-            "cross_entropy": found.cross_entropy,
+            **scored(found, self.data),
         }
         numbers = scores(found.accuracy, found.cross_entropy)
         return Outcome(result, self.context.record("eval", numbers, found.n, split, self.data))

@@ -3,16 +3,25 @@
 from pathlib import Path
 from typing import Any
 
+from suture.recipes.compare import Compare
 from suture.recipes.context import Context
 from suture.recipes.evaluate import Evaluate
 from suture.recipes.search import Search
 from suture.recipes.stitch import Stitch
+from suture.recipes.sweep import Sweep
 from suture.recipes.text import resolved
 from suture.recipes.train import Train
 from suture.recipes.verb import STATE, Verb
 from suture.runs import check_run, open_run
 
-VERBS: dict[str, Any] = {"train": Train, "stitch": Stitch, "search": Search, "eval": Evaluate}
+VERBS: dict[str, Any] = {
+    "train": Train,
+    "stitch": Stitch,
+    "search": Search,
+    "eval": Evaluate,
+    "compare": Compare,
+    "sweep": Sweep,
+}
 
 
 def execute(context: Context, path: Path, *, overwrite: bool = False) -> dict[str, Any]:

@@ -1,20 +1,24 @@
 """The verbs of ``import suture``, for programs and notebooks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 from torch import Tensor, nn
 
 from suture import sources
-from suture.data.dataset import SplitName
+from suture.data.dataset import Split, SplitName
 from suture.data.load import load_data
 from suture.errors import DataError, SourceError
 from suture.evaluation import Scores
 from suture.evaluation import evaluate as evaluate_split
 from suture.graph import Network
 from suture.hybrids import Hybrid, parent, store
+from suture.measures import Similarity
+from suture.recipes.compare import comparison, images_of
 from suture.recipes.context import Context
 from suture.recipes.execute import execute
+from suture.spec.at import Pair, read_at
 from suture.spec.cut import Cut
 from suture.spec.recipe import Recipe, SearchStep, Step, TrainStep
 
@@ -63,17 +67,49 @@ def load_hybrid(
     return store.load(Path(folder), [parent(network, example) for network in (a, b, *more)])
 
 
+def compare(
+    a: str | nn.Module,
+    b: str | nn.Module,
+    *,
+    data: str = "sample",
+    layers: Sequence[str | Pair] | None = None,
+    measure: str = "cka_linear_biased",
+    split: SplitName = "test",
+    first: int = 2000,
+    example: Tensor | None = None,
+    seed: int = 0,
+    trust_code: bool = False,
+) -> Similarity:
+    """How alike layers of two networks are on the ``first`` images of a split, every position a feature.
+
+    ``layers`` are pairs (X, Y) or "X:Y"; without them every block cut of ``a`` is compared with every one of ``b``, or
+    what the adapter of a hybrid ``a`` gives with the activation of ``b`` whose place it takes. Networks are source
+    strings or modules, which stay as they are; one that did not come from ``load`` needs an ``example`` batch of its
+    input, and sees images in [0, 1]. Raises MeasureError, CutError, DataError.
+    """
+    left, right = (parent(network, example, trust_code=trust_code, seed=seed) for network in (a, b))
+    pairs = read_at(tuple(layers)) if layers else ()
+    images = _split(data, split, seed, left.network, right.network).first(first)
+    if not len(images):
+        raise DataError(f"first={first} images", expected="one image or more", instead="first=2000")
+    (similarity,) = comparison(left, right, images, [measure], pairs).run(lambda: images_of(images))
+    return similarity
+
+
 def evaluate(network: str | nn.Module, data: str = "sample", *, split: SplitName = "test", seed: int = 0) -> Scores:
     """Accuracy, cross-entropy (nats) and predictions on one split. Raises DataError."""
+    module = load(network) if isinstance(network, str) else network
+    return evaluate_split(module, _split(data, split, seed, module))
+
+
+def _split(data: str, split: SplitName, seed: int, *networks: nn.Module) -> Split:
+    """One split, its image files decoded to the largest side that a network wants."""
     if split not in get_args(SplitName):
         raise DataError(
             f"there is no split {split!r}", expected=f"one of {', '.join(get_args(SplitName))}", instead='split="test"'
         )
-    module = load(network) if isinstance(network, str) else network
-    found = load_data(data, size=getattr(module, "decode_size", 224))
-    if split == "val":
-        found = found.with_validation(seed)
-    return evaluate_split(module, found.split(split))
+    found = load_data(data, size=max(getattr(network, "decode_size", None) or 224 for network in networks))
+    return (found.with_validation(seed) if split == "val" else found).split(split)
 
 
 def search(

@@ -1,8 +1,8 @@
 """The parents of a hybrid, checked against each other and the data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from suture.data.dataset import DataSet, SplitName
+from suture.data.dataset import DataSet, Split, SplitName
 from suture.evaluation import Scores, evaluate
 from suture.hybrids import Parent, parent
 from suture.recipes.context import Context
@@ -12,11 +12,16 @@ from suture.spec.recipe import Joined
 
 @dataclass(frozen=True)
 class Parents:
-    """The parents by letter, in the order in which their parts run; the data; and how many outputs each parent has."""
+    """The parents by letter, in the order in which their parts run; the data; and how many outputs each parent has.
+
+    ``seed`` drew those that are random; ``known`` keeps the scores that were asked for before.
+    """
 
     named: dict[str, Parent]
     data: DataSet
     outputs: dict[str, int]
+    seed: int = 0
+    known: dict[tuple[str, Split], Scores] = field(default_factory=dict)
 
     @property
     def sides(self) -> tuple[Parent, ...]:
@@ -33,19 +38,19 @@ class Parents:
 
     def scored(self, split: SplitName, device: str) -> dict[str, Scores | None]:
         """Scores of the parents on one split; None for a parent with other classes than the data."""
-        return {
-            name: evaluate(side.network, self.data.split(split), device=device)
-            if self.outputs[name] == self.classes
-            else None
-            for name, side in self.named.items()
-        }
+        images = self.data.split(split)
+        for name, side in self.named.items():
+            if self.outputs[name] == self.classes and (name, images) not in self.known:
+                self.known[name, images] = evaluate(side.network, images, device=device)
+        return {name: self.known.get((name, images)) for name in self.named}
 
 
 def load_parents(step: Joined, context: Context) -> Parents:
     networks = {name: context.network(source) for name, source in step.networks.items()}
     data = context.data(*networks.values())
     named = {name: parent(network) for name, network in networks.items()}
-    return Parents(named, data, {name: outputs(network, data) for name, network in networks.items()})
+    counts = {name: outputs(network, data) for name, network in networks.items()}
+    return Parents(named, data, counts, context.seed)
 
 
 def head_wanted(parents: Parents, asked: bool, context: Context) -> int | None:

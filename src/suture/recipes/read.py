@@ -11,7 +11,6 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from suture.errors import RecipeError, nearest
 from suture.spec.recipe import STEPS, Recipe, Step
-from suture.spec.stage import Stage
 
 EXPECTED = "a recipe: name, data, seed, device, skip_bad, steps"
 
@@ -53,9 +52,10 @@ def parse_recipe(text: str, name: str, given: Mapping[str, Any] | None = None) -
     plain = _plain(tree)
     fields = {**{key: value for key, value in plain.items() if key != "steps"}, **(given or {})}
     recipe: Recipe | None = _checked(Recipe, fields | {"steps": tuple(steps)}, tree, problems)
+    if not steps:  # of which there are none, or all are told already
+        problems = [problem for problem in problems if not problem[1].startswith(("steps:", "Recipe:"))]
     if not plain.get("steps"):
         problems.append((1, f"steps: the recipe has none; a step is one of {', '.join(STEPS)}"))
-        problems = [problem for problem in problems if "at least 1" not in problem[1]]
     if problems or recipe is None:
         told = "".join(f"\n  line {line}: {problem}" for line, problem in sorted(problems))
         raise RecipeError(
@@ -100,11 +100,22 @@ def _checked(kind: type[BaseModel], fields: Any, tree: Any, problems: list[tuple
 def _told(kind: type[BaseModel], place: list[Any], found: Any) -> str:
     name = ".".join(map(str, place)) or kind.__name__
     if found["type"] == "extra_forbidden":
-        owner = Stage if len(place) > 1 and place[0] == "stage" else kind
-        return f"{name}: no such field; nearest: {', '.join(nearest(str(place[-1]), owner.model_fields))}"
+        fields = _owner(kind, place).model_fields
+        return f"{name}: no such field; nearest: {', '.join(nearest(str(place[-1]), fields))}"
     if found["type"] == "missing":
         return f"{name}: missing"
     return f"{name}: {found['msg'].removeprefix('Value error, ')} (given {found['input']!r})"
+
+
+def _owner(kind: type[BaseModel], place: list[Any]) -> type[BaseModel]:
+    """The model that the last of ``place`` would be a field of."""
+    for part in place[:-1]:
+        field = kind.model_fields.get(str(part))
+        inner = field.annotation if field else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        kind = inner
+    return kind
 
 
 def _line(tree: Any, place: list[Any]) -> int:

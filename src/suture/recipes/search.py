@@ -11,8 +11,9 @@ from suture.hybrids import Hybrid, find_seams, join, load, save
 from suture.recipes import report
 from suture.recipes.context import Context, check_outputs
 from suture.recipes.parents import Parents, load_parents
-from suture.recipes.stitch import adapter_spec, told
+from suture.recipes.stitch import told
 from suture.recipes.tail import check_learns
+from suture.recipes.teaching import check_objective
 from suture.recipes.trials import Trial, Trials
 from suture.recipes.verb import Outcome, Verb
 from suture.runs import RunFolder
@@ -40,8 +41,10 @@ class Search(Verb):
             check_outputs(side.origin, parents.outputs[name], parents.data)
         parents.data.split("test")
         seams = find_seams(parents.sides)
-        adapters = [build(adapter_spec(step), *seam) for seam in seams]
-        check_learns(join(parents.sides, seams, adapters), step.stage)
+        adapters = [build(step.spec, *seam) for seam in seams]
+        hybrid = join(parents.sides, seams, adapters)
+        check_learns(hybrid, step.stage)
+        check_objective(hybrid, step.stage, parents, seams[-1])
         data = parents.data.with_validation(context.seed)
         return cls(step, context, replace(parents, data=data), tuple((x.name, y.name) for x, y in seams))
 

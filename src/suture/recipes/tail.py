@@ -1,22 +1,25 @@
 """Training a hybrid: what is frozen before the cut runs once, the rest learns from what it gave."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from suture.data.cache import Activations, cache_activations
 from suture.data.dataset import DataSet
-from suture.data.examples import ImageExamples
+from suture.data.examples import ImageExamples, Teach
 from suture.errors import PlanError
 from suture.evaluation import predict, score
-from suture.hybrids import Hybrid, head
+from suture.hybrids import Hybrid, Seam, head, ready, save_map
 from suture.recipes.context import Context
+from suture.recipes.parents import Parents
+from suture.recipes.teaching import taught_macs, teacher, watched
 from suture.recipes.train import epoch_hooks
 from suture.runs import RunFolder
 from suture.runs.watch import Advance
 from suture.spec.stage import Stage
-from suture.training import Epoch, Examples, Moving, train
+from suture.training import Epoch, Examples, Hooks, Moving, criterion, train
 
 
 def moving(hybrid: Hybrid, stage: Stage) -> Moving:
@@ -32,8 +35,8 @@ def touched(hybrid: Hybrid, move: str) -> tuple[str, ...]:
     """The parts that one of ``Stage.moves`` changes, whole or, where it is the head, in part."""
     if move == "adapter":
         return hybrid.named("adapter")
-    if move == "head":
-        return ("decoder",)
+    if move in ("encoder", "head"):
+        return ("encoder",) if move == "encoder" else ("decoder",)
     return hybrid.pretrained[1:] if move == "decoder" else hybrid.parts
 
 
@@ -51,73 +54,114 @@ def check_learns(hybrid: Hybrid, stage: Stage) -> None:
 class Effort:
     """How training went: its epochs, and what ran, in images through the encoder and through the rest.
 
-    A backward pass counts double its forward; what came from the cache counts nothing.
+    A backward pass counts double its forward; what came from the cache counts nothing. ``taught`` images went through
+    the teachers of the objective, at ``taught_macs`` each.
     """
 
     history: list[Epoch]
     encoder: int
     tail: int
     cached: bool
+    taught: int = 0
+    taught_macs: int = 0
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where the epochs of a training are told: the run folder, a bar, and words that tell it from others."""
+    """Where the epochs of a training are told: the run folder, a bar, and words that tell it from others.
+
+    ``maps`` is the folder that keeps the adapters' maps every ``Stage.save_every`` steps; None keeps none.
+    """
 
     folder: RunFolder
     advance: Advance
     state: str
     told: dict[str, Any]
+    maps: Path | None = None
 
 
-def train_hybrid(hybrid: Hybrid, stage: Stage, data: DataSet, context: Context, progress: Progress) -> Effort:
+def train_hybrid(
+    hybrid: Hybrid,
+    stage: Stage,
+    parents: Parents,
+    seam: Seam,
+    data: DataSet,
+    context: Context,
+    progress: Progress,
+) -> Effort:
     """Train in place for one stage, choosing nothing; validation is told after every epoch.
 
     With a frozen encoder its activations on training and validation images are cached, and only what comes after it
-    runs from then on. Otherwise, or where the activations are too large to keep, the whole hybrid runs.
+    runs from then on; so are the answers of the parents that the objective asks for. Otherwise, or where all that is
+    too large to keep, the whole hybrid runs, and the parents beside it. ``seam`` is the last one.
     """
-    held = data.split("val")
-    frozen_encoder = "all" not in stage.moves
-    cached = _cached(hybrid, stage, data, context) if frozen_encoder else None
-    model: nn.Module = hybrid
-    examples: Examples = ImageExamples(data.train, stage.augment)
-    validation: Any = held
-    if cached is not None:
-        model, examples, validation = hybrid.tail, *cached
+    held, objective = data.split("val"), stage.objective
+    learned = replace(data, train=data.train.first(stage.train_images))
+    teach = teacher(objective, parents, seam)
+    frozen_encoder = not {"all", "encoder"} & set(stage.moves)
+    with ready(parents.sides[0], parents.sides[-1], device=context.device), watched(hybrid, objective) as seen:
+        cached = _cached(hybrid, stage, learned, context, teach) if frozen_encoder else None
+        model: nn.Module = hybrid
+        examples: Examples = ImageExamples(learned.train, stage.augment, teach)
+        validation: Any = held
+        if cached is not None:
+            model, examples, validation = hybrid.tail, *cached
 
-    def evaluate(module: nn.Module) -> dict[str, float]:
-        batches = validation.batches(256)
-        return score(*predict(module, batches, context.device)).numbers()
+        def evaluate(module: nn.Module) -> dict[str, float]:
+            batches = validation.batches(256)
+            return score(*predict(module, batches, context.device)).numbers()
 
-    hybrid.thaw(*hybrid.parts)
-    try:
-        history = train(
-            model,
-            moving(hybrid, stage),
-            stage,
-            examples,
-            evaluate=evaluate,
-            seed=context.seed,
-            device=context.device,
-            state=progress.folder.path / progress.state,
-            hooks=epoch_hooks(progress.folder, progress.advance, "train", **progress.told),
-        )
-    finally:
-        moved = {name for move in stage.moves for name in touched(hybrid, move)}
-        hybrid.freeze(*(set(hybrid.pretrained) - moved)).eval().cpu()
-    n, checks, epochs = len(data.train), len(held), len(history)
+        hybrid.thaw(*hybrid.parts)
+        try:
+            history = train(
+                model,
+                moving(hybrid, stage),
+                stage,
+                examples,
+                criterion=criterion(objective, stage.label_smoothing, hybrid.adapters, seen),
+                evaluate=evaluate,
+                seed=context.seed,
+                device=context.device,
+                state=progress.folder.path / progress.state,
+                hooks=_hooks(hybrid, stage, progress),
+            )
+        finally:
+            moved = {name for move in stage.moves for name in touched(hybrid, move)}
+            hybrid.freeze(*(set(hybrid.pretrained) - moved)).eval().cpu()
+    n, checks, epochs = len(learned.train), len(held), len(history)
     both = epochs * (3 * n + checks)
     encoder = both if not frozen_encoder else epochs * (n + checks)
-    if cached is not None:
+    once = cached is not None
+    if once:
         encoder = stage.views * n + checks
-    return Effort(history, encoder, both, cached is not None)
+    macs = taught_macs(objective, parents, seam)
+    taught = (stage.views * n if once else epochs * n) if macs else 0
+    return Effort(history, encoder, both, once, taught, macs)
 
 
-def _cached(hybrid: Hybrid, stage: Stage, data: DataSet, context: Context) -> tuple[Activations, Activations] | None:
+def _hooks(hybrid: Hybrid, stage: Stage, progress: Progress) -> Hooks:
+    """Epochs are told, and maps kept as often as the stage wants."""
+    hooks = epoch_hooks(progress.folder, progress.advance, "train", **progress.told)
+    place, every = progress.maps, stage.save_every
+    if place is None or every is None:
+        return hooks
+
+    def step(done: int) -> None:
+        if done % every == 0:
+            save_map(hybrid, place, f"step-{done:06d}")
+
+    return replace(hooks, step=step)
+
+
+def _cached(
+    hybrid: Hybrid, stage: Stage, data: DataSet, context: Context, teach: Teach
+) -> tuple[Activations, Activations] | None:
     if stage.augment and stage.views == 1:
         return None
     options: dict[str, Any] = {"seed": context.seed, "device": context.device}
-    stored = cache_activations(hybrid.encoder, data.train, kinds=stage.augment, views=stage.views, **options)
+    stored = cache_activations(
+        hybrid.encoder, data.train, kinds=stage.augment, views=stage.views, teach=teach, **options
+    )
     held = cache_activations(hybrid.encoder, data.split("val"), **options)
     if stored is None or held is None:
         context.watch.say("the activations at this cut are too large to keep; the encoder runs every epoch")

@@ -1,6 +1,7 @@
 """``train``: one network, from random weights or from trained ones."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from safetensors.torch import save_file
 from suture.data.dataset import DataSet, SplitName
 from suture.data.examples import ImageExamples
 from suture.errors import SourceError
-from suture.evaluation import evaluate
+from suture.evaluation import Scores, evaluate
 from suture.graph import Network
 from suture.hybrids import head, new_head
 from suture.recipes.context import Context
@@ -21,6 +22,7 @@ from suture.spec.record import scores
 from suture.training import Epoch, Hooks, Moving, train
 
 WEIGHTS = "weights.safetensors"
+CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -37,54 +39,82 @@ class Train(Verb):
         data = context.data(network)
         if step.stage.epochs:
             data = data.with_validation(context.seed)
-        found, classes = outputs(network, data), len(data.classes)
-        if found != classes:
-            context.watch.say(f"{network.origin} gets a new head: {found} outputs become {classes} classes")
-            new_head(network, classes, context.seed)
+        found, wanted = outputs(network, data), len(data.classes)
+        if found != wanted:
+            what = "attributes" if data.multilabel else "classes"
+            context.watch.say(f"{network.origin} gets a new head: {found} outputs become {wanted} {what}")
+            new_head(network, wanted, context.seed)
         network.classes = data.classes
         if "head" in step.stage.moves:
             head(network)
-        return cls(step, context, network, data, new_head=found != classes)
+        return cls(step, context, network, data, new_head=found != wanted)
 
     def run(self, folder: RunFolder) -> Outcome:
-        network, stage, watch = self.network, self.step.stage, self.context.watch
-        data = self.data
-        moving = Moving([network if "all" in stage.moves else head(network)[1]])
-        examples = ImageExamples(data.train, stage.augment)
-        with watch.task(f"training {network.origin}", stage.epochs) as advance:
-            history = train(
-                network,
-                moving,
-                stage,
-                examples,
-                evaluate=lambda model: evaluate(model, data.split("val"), device=self.context.device).numbers(),
-                seed=self.context.seed,
-                device=self.context.device,
-                state=folder.path / STATE,
-                hooks=epoch_hooks(folder, advance, "train"),
-            )
+        network, data, device = self.network, self.data, self.context.device
+        learned = data.train.first(self.step.stage.train_images)
+        history = self._trained(folder, ImageExamples(learned, self.step.stage.augment))
+        name: SplitName = "test" if data.test is not None else "val"
+        found = evaluate(network, data.split(name), device=device)
         result: dict[str, Any] = {
             "run": folder.path.name,
             "network": network.origin,
             "data": data.name,
             "new_head": self.new_head,
             "epochs": len(history),
-            "n": {"train": len(data.train), "val": len(data.val) if data.val else 0},
+            "n": {"train": len(learned), "val": len(data.val) if data.val else 0},
             "val_accuracy": history[-1]["val_accuracy"] if history else None,
+            "split": name,
+            **scored(found, data),
+            "digest": save_weights(network, folder.path / WEIGHTS),
         }
-        name: SplitName = "test" if data.test is not None else "val"
-        found = evaluate(network, data.split(name), device=self.context.device)
-        result |= {"split": name, "accuracy": found.accuracy, "cross_entropy": found.cross_entropy}
-        state = {key: value.cpu().clone().contiguous() for key, value in network.state_dict().items()}
-        result["digest"] = digest(state)
-        with replacing(folder.path / WEIGHTS) as part:
-            save_file(state, part, {"digest": result["digest"], "origin": network.origin})
         write_json(
             folder.path / "network.json",
             {"source": self.step.model, "classes": data.classes, "new_head": self.new_head},
         )
         record = self.context.record("train", scores(found.accuracy, found.cross_entropy), found.n, name, data)
         return Outcome(result, record)
+
+    def _trained(self, folder: RunFolder, examples: ImageExamples) -> list[Epoch]:
+        network, data, stage, device = self.network, self.data, self.step.stage, self.context.device
+
+        def keep(step: int) -> None:
+            if stage.save_every and step % stage.save_every == 0:
+                save_weights(network, folder.path / CHECKPOINTS / f"step-{step:06}.safetensors")
+
+        keep(0)
+        with self.context.watch.task(f"training {network.origin}", stage.epochs) as advance:
+            return train(
+                network,
+                Moving([network if "all" in stage.moves else head(network)[1]]),
+                stage,
+                examples,
+                evaluate=lambda model: evaluate(model, data.split("val"), device=device).numbers(),
+                seed=self.context.seed,
+                device=device,
+                state=folder.path / STATE,
+                hooks=replace(epoch_hooks(folder, advance, "train"), step=keep),
+            )
+
+
+def save_weights(network: Network, path: Path) -> str:
+    """Write all tensors of a network, by the names that ``@PATH`` reads, and return their digest.
+
+    The same tensors are the same bytes; more than one word of metadata would come in any order.
+    """
+    state = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in network.state_dict().items()}
+    found = digest(state)
+    path.parent.mkdir(exist_ok=True)
+    with replacing(path) as part:
+        save_file(state, part, {"digest": found})
+    return found
+
+
+def scored(found: Scores, data: DataSet) -> dict[str, Any]:
+    """What a result says of a network's scores; of several labels an image also the mean AUC, and each attribute."""
+    if not data.multilabel:
+        return found.numbers()
+    each = [{"name": name, **asdict(told)} for name, told in zip(data.classes, found.attributes, strict=True)]
+    return found.numbers() | {"auc": found.auc, "attributes": each}
 
 
 def epoch_hooks(folder: RunFolder, advance: Any, stage: str, **more: Any) -> Hooks:

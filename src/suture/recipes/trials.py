@@ -12,7 +12,7 @@ from suture.evaluation import evaluate
 from suture.hybrids import Seam, find_seams, fit_adapters, fit_macs, fronts, planned, save
 from suture.recipes.context import Context
 from suture.recipes.parents import Parents
-from suture.recipes.stitch import adapter_spec, fitted, images_of
+from suture.recipes.stitch import fitted, images_of
 from suture.recipes.tail import Effort, Progress, train_hybrid
 from suture.recipes.verb import STATE
 from suture.runs import RunFolder
@@ -53,7 +53,7 @@ class Trials:
     def train(self, chain: ChainScore, number: int) -> Trial:
         """How the training of one hybrid went; its weights lie in ``trials/KEY``."""
         sides, seams = self.parents.sides, self._seams(chain.at)
-        key = self._key(planned(sides, seams, [adapter_spec(self.step)] * len(seams)).key)
+        key = self._key(planned(sides, seams, [self.step.spec] * len(seams)).key)
         kept = self.folder.ledger.get(key)
         if kept is None:
             place = f"trials/{key[:16]}"
@@ -70,7 +70,7 @@ class Trials:
     def _scored(self, before: At) -> Grid:
         step, context, sides, unit = self.step, self.context, self.parents.sides, self.parents.macs
         seams = self._seams(before)
-        adapters = [build(adapter_spec(step), *seam, seed=context.seed) for seam in seams]
+        adapters = [build(step.spec, *seam, seed=context.seed) for seam in seams]
         fit_split = self.data.train.first(step.fit_images)
         joined, following = sides[: len(seams) + 1], sides[len(seams) + 1]
         fit_adapters(adapters, joined, seams, lambda: images_of(fit_split), context.device)
@@ -81,7 +81,7 @@ class Trials:
             grid = score_pairs(
                 front,
                 following,
-                adapter_spec(step),
+                step.spec,
                 fit_split,
                 self.data.split("val").spread(step.score_images),
                 seed=context.seed,
@@ -100,7 +100,7 @@ class Trials:
         if step.stage.epochs:
             with context.watch.task(f"training hybrid {number}, {chain.name}", step.stage.epochs) as advance:
                 progress = Progress(self.folder, advance, f"{place}/{STATE}", {"pair": chain.name})
-                effort = train_hybrid(hybrid, step.stage, data, context, progress)
+                effort = train_hybrid(hybrid, step.stage, self.parents, seams[-1], data, context, progress)
         found = evaluate(hybrid, held, device=context.device)
         hybrid.cpu().classes = data.classes
         save(hybrid, self.folder.path / place, tuple(step.networks.values()), seed=context.seed)
@@ -113,11 +113,17 @@ class Trials:
             "residual": residuals[0] if len(residuals) == 1 else residuals,
             "history": effort.history,
             "cached": effort.cached,
-            "images": {"fit": fitted_on, "encoder": effort.encoder + len(held), "tail": effort.tail + len(held)},
+            "images": {
+                "fit": fitted_on,
+                "encoder": effort.encoder + len(held),
+                "tail": effort.tail + len(held),
+                "taught": effort.taught,
+            },
             "macs": {
                 "fit": fit_macs(self.parents.sides, seams, hybrid.adapters),
                 "encoder": encoder,
                 "tail": chain.score.macs - encoder,
+                "taught": effort.taught_macs,
             },
             **found.numbers(),
         }

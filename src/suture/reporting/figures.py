@@ -45,30 +45,39 @@ def heatmap(
     row_title: str,
     column_title: str,
     marks: Mapping[tuple[int, int], str] | None = None,
+    label: str = "accuracy",
+    percent: bool = True,
+    higher_is_better: bool = True,
 ) -> None:
-    """Shares as a labelled grid, one row a cut of A, one column a cut of B; ``marks`` frames cells, with a letter.
+    """Values as a labelled grid, one row a cut of A, one column a cut of B; ``marks`` frames cells, with a letter.
 
-    A pair that could not be scored (None) stays grey. Numbers are written in the cells while they are few.
+    They are shares, written in ``percent``, or plain numbers, as ``label`` names them; the better, the brighter. A
+    pair that has no value (None) stays grey. Numbers are written in the cells while they are few.
     """
     grid = np.array([[np.nan if v is None else v for v in row] for row in values], dtype=float)
     size = (max(5.5, 0.72 * len(columns) + 2.6), max(3.6, 0.46 * len(rows) + 1.9))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
     axes.set_facecolor("#d8d8d8")
-    image = axes.imshow(grid, cmap="viridis", vmin=0, vmax=max(float(np.nanmax(grid)), 0.01), aspect="auto")
+    known = np.nan_to_num(grid)
+    low, high = min(float(known.min()), 0), max(float(known.max()), 0.01)
+    colours = "viridis" if higher_is_better else "viridis_r"
+    image = axes.imshow(grid, cmap=colours, vmin=low, vmax=high, aspect="auto")
     axes.set_xticks(range(len(columns)), columns, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(rows)), rows)
     axes.set(title=title, xlabel=column_title, ylabel=row_title)
     if grid.size <= 400:
         for (row, column), value in np.ndenumerate(grid):
             if np.isfinite(value):
-                colour = "white" if value < 0.6 * np.nanmax(grid) else INK
-                axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=colour, fontsize=8)
+                level = (value - low if higher_is_better else high - value) / (high - low)
+                written = f"{100 * value:.0f}" if percent else f"{value:.2f}"
+                colour = "white" if level < 0.6 else INK
+                axes.text(column, row, written, ha="center", va="center", color=colour, fontsize=8)
     for (row, column), letter in (marks or {}).items():
         frame = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=ACCENT, linewidth=2.2)
         axes.add_patch(frame)
         axes.text(column + 0.42, row - 0.4, letter, ha="right", va="top", color=ACCENT, fontsize=8, weight="bold")
-    figure.colorbar(image, ax=axes, format=PercentFormatter(1), label="accuracy")
+    figure.colorbar(image, ax=axes, format=PercentFormatter(1) if percent else None, label=label)
     write_figure(figure, path)
 
 

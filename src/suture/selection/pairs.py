@@ -120,7 +120,7 @@ def _adapters(
     built = {(x.name, y.name): adapter for x in cuts_a for y in cuts_b if (adapter := _built(spec, x, y, seed))}
     if not any(adapter.wants_fit for adapter in built.values()):
         return {names: (adapter, None) for names, adapter in built.items()}
-    fits = PairFits(cuts_a, cuts_b, spec)
+    fits = PairFits(cuts_a, cuts_b, spec, seed=seed)
     pairs = [(i, j, cuts_a[i], cuts_b[j]) for i, j in fits.pairs]
     tap_a, tap_b = a.tap().eval().to(device), b.tap()
     for images, _labels in split.batches(BATCH):

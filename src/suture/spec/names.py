@@ -4,13 +4,27 @@ A test holds each tuple against the registry it stands for.
 """
 
 ADAPTERS = ("linear", "mlp", "conv3x3", "lowrank", "identity")
-STARTS = ("least-squares", "random", "eye")
+STARTS = ("least-squares", "orthogonal", "reduced-rank", "random", "perm", "eye", "ones-zeros")
+MASKS = ("identity", "semi-match", "abs-semi-match", "random-permutation", "matching")
+WEIGHTINGS = ("none", "gradient", "activation")
+TARGETS = ("hard", "soft-a", "soft-b", "soft-ab", "soft-a+b", "match")
+MEASURES = ("cka_linear_biased", "cka_linear_debiased", "cca_mean", "procrustes_normalised", "linreg_r2_x_to_y", "l2")
 SOURCES = ("zoo", "torchvision", "timm", "python", "run")
-ZOO = ("tiny10", "resnet20")
+ZOO = (
+    "lenet",
+    "dense",
+    "tiny10",
+    "nbn-tiny10",
+    "resnet20",
+    "resnet20-wK",
+    "densenet-small",
+    "mobilenet-small",
+    "inception-v1",
+)
 BUNDLED = ("tiny10-a", "tiny10-b", "resnet20-a", "resnet20-b")
-DATA = ("sample", "cifar10", "folder", "npz")
+DATA = ("sample", "cifar10", "cifar100", "mnist", "fashion-mnist", "celeba", "folder", "npz")
 OPTIMIZERS = ("sgd", "adam", "adamw")
-SCHEDULES = ("constant", "one-cycle", "cosine")
+SCHEDULES = ("constant", "one-cycle", "cosine", "step")
 NORMS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),

@@ -11,56 +11,44 @@ steps:
 """
 
 from pathlib import PurePath
-from string import ascii_lowercase
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from suture.errors import SutureError, listed, nearest
-from suture.spec.adapter import Resample, Start
-from suture.spec.at import read_at, spelled
-from suture.spec.names import ADAPTERS, DATA
+from suture.spec.names import DATA, MEASURES
 from suture.spec.source import parse_source
 from suture.spec.stage import Stage
+from suture.spec.step import Count, Joined, Seed, SourceText, Step, StitchStep, known_name
+from suture.spec.sweep import SWEPT, SweepStep
+
+__all__ = [
+    "STEPS",
+    "SWEPT",
+    "CompareStep",
+    "EvalStep",
+    "Joined",
+    "Recipe",
+    "SearchStep",
+    "Step",
+    "StitchStep",
+    "SweepStep",
+    "TrainStep",
+]
 
 
-def _source(text: str) -> str:
-    try:
-        parse_source(text)
-    except SutureError as error:
-        raise ValueError(f"{error.given}; expected {error.expected}; instead {error.instead}") from error
-    return text
+def _measure(name: str) -> str:
+    return known_name(name, name, MEASURES)
 
 
-def _at(given: Any, fields: ValidationInfo) -> str:
-    """Any spelling of ``at`` as the command line's."""
-    more = fields.data.get("more")
-    try:
-        return spelled(read_at(given, None if more is None else 2 + len(more)))
-    except SutureError as error:
-        raise ValueError(f"{error.given}; expected {error.expected}; instead {error.instead}") from error
-
-
-def _adapter(name: str) -> str:
-    return _known(name, name, ADAPTERS)
+def _layers(text: str) -> str:
+    names = text.split(":")
+    if len(names) != 2 or not all(name.strip() for name in names):
+        raise ValueError(f"{text!r} names no two layers; expected X:Y, a layer of a and a layer of b")
+    return ":".join(name.strip() for name in names)
 
 
 def _data(text: str) -> str:
-    return _known(text, text.partition(":")[0], DATA)
-
-
-def _known(text: str, name: str, names: tuple[str, ...]) -> str:
-    if name not in names:
-        raise ValueError(f"unknown; expected one of {listed(names)}; nearest: {nearest(name, names)[0]}")
-    return text
+    return known_name(text, text.partition(":")[0], DATA)
 
 
 def _run_name(name: str) -> str:
@@ -70,41 +58,6 @@ def _run_name(name: str) -> str:
 
 
 RunName = Annotated[str, AfterValidator(_run_name)]
-SourceText = Annotated[str, AfterValidator(_source)]
-AtText = Annotated[str, BeforeValidator(_at)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Step(BaseModel):
-    """What every verb shares: frozen, and no field that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    verb: ClassVar[str]
-
-
-class Joined(Step):
-    """What stitch and search share. ``a`` gives the first part; ``b``, or the last of ``more``, the last part."""
-
-    a: SourceText
-    b: SourceText
-    more: Annotated[tuple[SourceText, ...], Field(max_length=len(ascii_lowercase) - 2)] = ()
-    adapter: Annotated[str, AfterValidator(_adapter)] = "linear"
-    rank: Count | None = None
-    resample: Resample = "bilinear"
-    init: Start = "least-squares"
-    ridge: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    fit_images: Count = 1024
-
-    @model_validator(mode="after")
-    def _rank_has_a_use(self) -> Self:
-        if self.rank is not None and self.adapter != "lowrank":
-            raise ValueError(f"an adapter of kind {self.adapter} has no rank: --adapter lowrank, or no --rank")
-        return self
-
-    @property
-    def networks(self) -> dict[str, str]:
-        """All sources by letter, in the order in which their parts run."""
-        return dict(zip(ascii_lowercase, (self.a, self.b, *self.more), strict=False))
 
 
 class TrainStep(Step):
@@ -119,17 +72,11 @@ class TrainStep(Step):
         wrong = [part for part in self.stage.moves if part not in ("all", "head")]
         if wrong:
             raise ValueError(f"a single network has no {wrong[0]}; expected moves: [all] or [head]")
+        if self.stage.views > 1:
+            raise ValueError("a single network has no frozen encoder whose views could be kept; views: 1")
+        if not self.stage.objective.only_labels:
+            raise ValueError("a single network has no adapter and no other network to learn from; objective: {}")
         return self
-
-
-class StitchStep(Joined):
-    """Stitch two networks at one place, or more in a row, and train the adapters."""
-
-    verb: ClassVar[str] = "stitch"
-    at: AtText | None = None
-    new_head: bool = False
-    stage: Stage = Stage()
-    split: Literal["val", "test"] = "test"
 
 
 class SearchStep(Joined):
@@ -146,10 +93,48 @@ class EvalStep(Step):
 
     verb: ClassVar[str] = "eval"
     model: SourceText
+    map: Literal["before", "after", "direct"] | None = None
     split: Literal["train", "val", "test"] = "test"
 
+    @model_validator(mode="after")
+    def _of_a_stitch(self) -> Self:
+        if self.map and parse_source(self.model).kind != "run":
+            raise ValueError(f"{self.model} is no run, and only a stitch has a map; run:runs/NAME")
+        return self
 
-STEPS: dict[str, type[Step]] = {step.verb: step for step in (TrainStep, StitchStep, SearchStep, EvalStep)}
+    @property
+    def source(self) -> str:
+        """The network with its map, where one is asked for."""
+        return f"{self.model.partition('?')[0]}?map={self.map}" if self.map else self.model
+
+
+class CompareStep(Step):
+    """Similarity of layers of two networks, or of what a stitch gives and its last network's own.
+
+    ``layers`` are pairs X:Y, of any values that the networks compute. Without them what the last adapter of a stitch
+    ``a`` gives is held against the activation of ``b`` whose place it takes, where ``b`` is its last network; else
+    every block cut of ``a`` against every one of ``b``. ``first`` is how many images are looked at, in file order.
+    """
+
+    verb: ClassVar[str] = "compare"
+    a: SourceText
+    b: SourceText
+    layers: tuple[Annotated[str, AfterValidator(_layers)], ...] = ()
+    measure: Annotated[tuple[Annotated[str, AfterValidator(_measure)], ...], Field(min_length=1)] = (
+        "cka_linear_biased",
+    )
+    split: Literal["train", "val", "test"] = "test"
+    first: Count = 2000
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """``layers`` as (X, Y)."""
+        return tuple((x, y) for x, _, y in (pair.partition(":") for pair in self.layers))
+
+
+STEPS: dict[str, type[Step]] = {
+    step.verb: step for step in (TrainStep, StitchStep, SearchStep, EvalStep, CompareStep, SweepStep)
+}
 
 
 class Recipe(BaseModel):
@@ -159,7 +144,7 @@ class Recipe(BaseModel):
 
     name: RunName | None = None
     data: Annotated[str, AfterValidator(_data)] = "sample"
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Seed = 0
     device: str = "auto"
     skip_bad: bool = False
     steps: Annotated[tuple[Any, ...], Field(min_length=1)]

@@ -1,8 +1,8 @@
-"""Names of networks: ``KIND:NAME[@WEIGHTS][?norm=...&size=...&interpolation=...]``."""
+"""Names of networks: ``KIND:NAME[@WEIGHTS][?norm=...&size=...&interpolation=...]``, or ``run:FOLDER[?map=...]``."""
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PureWindowsPath
 from typing import Literal, cast
 
@@ -12,6 +12,8 @@ from suture.spec.names import NORMS, SOURCES
 WEIGHT_FILES = (".safetensors", ".pth", ".pt", ".bin")
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
+MAPS = ("before", "after", "direct")
+MAP = r"before|after|direct|step-\d+"
 Triple = tuple[float, float, float]
 EXAMPLES = (
     "zoo:tiny10-a, torchvision:resnet18@IMAGENET1K_V1, timm:resnet18@a1_in1k, "
@@ -21,14 +23,23 @@ EXAMPLES = (
 
 @dataclass(frozen=True)
 class Override:
-    """What a source string says about preprocessing; None leaves the network's own."""
+    """What a source string says about preprocessing; None leaves the network's own.
+
+    ``map`` is which adapters of a stitch are meant: before or after training, the direct fit, or ``step-000100``.
+    """
 
     norm: tuple[Triple, Triple] | None = None
     size: int | None = None
     interpolation: Interpolation | None = None
+    map: str | None = None
 
     def __str__(self) -> str:
-        told = {"norm": self.norm and _norm_name(self.norm), "size": self.size, "interpolation": self.interpolation}
+        told = {
+            "norm": self.norm and _norm_name(self.norm),
+            "size": self.size,
+            "interpolation": self.interpolation,
+            "map": self.map,
+        }
         query = "&".join(f"{key}={value}" for key, value in told.items() if value is not None)
         return query and f"?{query}"
 
@@ -93,13 +104,20 @@ def parse_source(text: str) -> Source:
             expected="python:FILE_OR_MODULE:CALLABLE",
             instead=f"python:{name.strip(':')}:NAME_OF_A_FUNCTION_THAT_RETURNS_A_MODULE",
         )
-    if kind == "run" and query:
+    override = _override(text, query)
+    if kind != "run" and override.map:
+        raise SourceError(
+            f"{text!r} asks for a map, and {kind}: sources have none",
+            expected="?map= after run:FOLDER, of a stitch",
+            instead=f"run:runs/stitch?map={override.map}",
+        )
+    if kind == "run" and override != Override(map=override.map):
         raise SourceError(
             f"{text!r} overrides the preprocessing of a finished run",
             expected="run:FOLDER; its network brings the preprocessing it was trained with",
             instead=head,
         )
-    return Source(kind, name, weights or None, _override(text, query))
+    return Source(kind, name, weights or None, override)
 
 
 def _override(text: str, query: str) -> Override:
@@ -107,11 +125,11 @@ def _override(text: str, query: str) -> Override:
     for item in filter(None, query.split("&")):
         key, _, value = item.partition("=")
         if key == "norm":
-            override = Override(_norm(text, value), override.size, override.interpolation)
+            override = replace(override, norm=_norm(text, value))
         elif key == "size":
             if not re.fullmatch("[1-9][0-9]{0,3}", value):
                 raise SourceError(f"size={value} in {text!r}", expected="pixels, 1 to 9999", instead="size=224")
-            override = Override(override.norm, int(value), override.interpolation)
+            override = replace(override, size=int(value))
         elif key == "interpolation":
             if value not in INTERPOLATIONS:
                 raise SourceError(
@@ -119,9 +137,17 @@ def _override(text: str, query: str) -> Override:
                     expected=f"one of {', '.join(INTERPOLATIONS)}",
                     instead=f"interpolation={nearest(value, INTERPOLATIONS, 1)[0]}",
                 )
-            override = Override(override.norm, override.size, cast(Interpolation, value))
+            override = replace(override, interpolation=cast(Interpolation, value))
+        elif key == "map":
+            if not re.fullmatch(MAP, value):
+                raise SourceError(
+                    f"map={value} in {text!r}",
+                    expected=f"one of {', '.join(MAPS)}, or step-N, as the files in the run's maps folder are named",
+                    instead=f"map={nearest(value, MAPS, 1)[0]}",
+                )
+            override = replace(override, map=value)
         else:
-            known = ("norm", "size", "interpolation")
+            known = ("norm", "size", "interpolation", "map")
             raise SourceError(
                 f"{text!r} overrides {key!r}",
                 expected=f"some of {listed(known)} after the ?",

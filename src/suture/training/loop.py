@@ -2,19 +2,19 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from suture.errors import TrainingError
 from suture.spec.stage import Stage
+from suture.training.objectives import Criterion, labels_only
 from suture.training.schedules import SCHEDULES
 from suture.training.state import load_state, save_state
 
@@ -22,19 +22,23 @@ Epoch = dict[str, Any]
 
 
 class Examples(Protocol):
-    """What is trained on: batches of (input, label) for one epoch, drawn with that epoch's generator."""
+    """What is trained on: batches of one epoch, drawn with that epoch's generator.
+
+    A batch is an input, labels, and what else is known of the same images, by name (see ``Criterion``).
+    """
 
     def __len__(self) -> int: ...
 
-    def epoch(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]: ...
+    def epoch(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Mapping[str, Tensor]]]: ...
 
 
 @dataclass
 class Hooks:
-    """What a training tells the outside: each finished epoch, and each batch as (done, of)."""
+    """What a training tells the outside: each finished epoch, each batch as (done, of), each step by its number."""
 
     epoch: Callable[[Epoch], None] = lambda _: None
     batch: Callable[[int, int], None] = lambda _done, _of: None
+    step: Callable[[int], None] = lambda _done: None
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ def train(
     stage: Stage,
     examples: Examples,
     *,
+    criterion: Criterion | None = None,
     evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
     seed: int = 0,
     device: str = "cpu",
@@ -61,11 +66,14 @@ def train(
 ) -> list[Epoch]:
     """Train ``model`` for one stage and return one record an epoch: loss, accuracy, rate, seconds, validation.
 
-    ``evaluate`` is called after every epoch in eval mode. Every epoch draws from its own seed, so a training that
-    goes on from ``state`` ends with the same weights as an unbroken one. Frozen parts get no gradient and stay in
-    eval mode; flags are put back at the end. Raises TrainingError where the loss is not finite.
+    ``criterion`` is the loss, by default that of the labels. ``evaluate`` is called after every epoch in eval mode.
+    Every epoch draws from its own seed, so a training that goes on from ``state`` ends with the same weights as an
+    unbroken one; ``stage.order_seed``, where it is given, draws the batches, and ``seed`` the rest. Frozen parts get
+    no gradient and stay in eval mode; flags are put back at the end. Raises TrainingError where the loss is not
+    finite.
     """
     hooks = hooks or Hooks()
+    criterion = criterion or labels_only(stage.label_smoothing)
     accelerator = _accelerator(stage, device)
     place = torch.device(device)
     model.to(place)
@@ -83,7 +91,8 @@ def train(
                 break
             started = time.perf_counter()
             with torch.random.fork_rng():
-                numbers = _epoch(accelerator, place, model, moving, optimizer, stage, examples, epoch, seed, hooks)
+                machine = accelerator, place, optimizer
+                numbers = _epoch(machine, model, moving, stage, examples, criterion, epoch, seed, hooks)
             model.eval()
             if evaluate is not None:
                 numbers |= {f"val_{name}": value for name, value in evaluate(model).items()}
@@ -100,25 +109,26 @@ def train(
 
 
 def _epoch(
-    accelerator: Accelerator,
-    place: torch.device,
+    machine: tuple[Accelerator, torch.device, torch.optim.Optimizer],
     model: nn.Module,
     moving: Moving,
-    optimizer: torch.optim.Optimizer,
     stage: Stage,
     examples: Examples,
+    criterion: Criterion,
     epoch: int,
     seed: int,
     hooks: Hooks,
 ) -> dict[str, float]:
+    accelerator, place, optimizer = machine
     model.eval()
     for module in moving.modules:
         module.train()
     torch.manual_seed(seed + epoch)
-    generator = torch.Generator().manual_seed((seed << 20) + epoch)
+    order = seed if stage.order_seed is None else stage.order_seed
+    generator = torch.Generator().manual_seed((order << 20) + epoch)
     steps = math.ceil(len(examples) / stage.batch_size)
     loss_sum = right = seen = 0.0
-    for step, (inputs, labels) in enumerate(examples.epoch(stage.batch_size, generator)):
+    for step, (inputs, labels, known) in enumerate(examples.epoch(stage.batch_size, generator)):
         done = epoch * steps + step
         rate = stage.lr * SCHEDULES[stage.schedule](done / max(stage.epochs * steps, 1))
         for group in optimizer.param_groups:
@@ -126,7 +136,8 @@ def _epoch(
         inputs, labels = inputs.to(place), labels.to(place)
         with accelerator.autocast():
             logits = model(inputs)
-        loss = F.cross_entropy(logits.float(), labels, label_smoothing=stage.label_smoothing)
+        logits = logits.float()
+        loss = criterion(logits, labels, {name: tensor.to(place) for name, tensor in known.items()})
         if not math.isfinite(value := loss.item()):
             raise TrainingError(
                 f"the loss became {value} in epoch {epoch + 1}, step {step + 1}, at learning rate {rate:.3g}",
@@ -137,13 +148,16 @@ def _epoch(
         accelerator.backward(loss)
         optimizer.step()
         n = len(labels)
-        loss_sum, right, seen = (
-            loss_sum + value * n,
-            right + (logits.argmax(1) == labels).sum().item(),
-            seen + n,
-        )
+        loss_sum, right, seen = loss_sum + value * n, right + n * _accuracy(logits, labels), seen + n
         hooks.batch(step + 1, steps)
+        hooks.step(done + 1)
     return {"loss": loss_sum / seen, "accuracy": right / seen, "lr": rate}
+
+
+def _accuracy(logits: Tensor, labels: Tensor) -> float:
+    """Share of right answers; with several labels an image, of all of them."""
+    right = (logits > 0) == (labels > 0.5) if labels.ndim == 2 else logits.argmax(1) == labels
+    return right.float().mean().item()
 
 
 def _optimizer(stage: Stage, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:

@@ -1,11 +1,13 @@
-"""ResNet-20 for 32x32 images, with projection shortcuts.
+"""ResNet-20 for 32x32 images, with projection shortcuts, of any width.
 
 He et al. 2016, "Deep Residual Learning for Image Recognition" (arXiv 1512.03385), section 4.2; a 1x1 convolution
-and BatchNorm where the shape changes (option B).
+and BatchNorm where the shape changes (option B). Wider ones as in Zagoruyko & Komodakis 2016 (arXiv 1605.07146).
 """
 
 import torch
 from torch import Tensor, nn
+
+from suture.sources.zoo.initial import he
 
 
 class Block(nn.Module):
@@ -28,19 +30,21 @@ class Block(nn.Module):
 
 
 class ResNet20(nn.Module):
-    """(N, 3, 32, 32) to (N, num_classes); layers conv1 bn1 layer1.0 ... layer3.2 fc."""
+    """(N, 3, 32, 32) to (N, num_classes); layers conv1 bn1 layer1.0 ... layer3.2 fc.
 
-    def __init__(self, num_classes: int = 10) -> None:
+    ``factor`` multiplies the widths 16, 32, 64 of the three stages.
+    """
+
+    def __init__(self, num_classes: int = 10, factor: int = 1) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(16)
-        self.layer1 = nn.Sequential(Block(16, 16, 1), Block(16, 16, 1), Block(16, 16, 1))
-        self.layer2 = nn.Sequential(Block(16, 32, 2), Block(32, 32, 1), Block(32, 32, 1))
-        self.layer3 = nn.Sequential(Block(32, 64, 2), Block(64, 64, 1), Block(64, 64, 1))
-        self.fc = nn.Linear(64, num_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        first, second, third = (factor * width for width in (16, 32, 64))
+        self.conv1 = nn.Conv2d(3, first, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(first)
+        self.layer1 = nn.Sequential(Block(first, first, 1), Block(first, first, 1), Block(first, first, 1))
+        self.layer2 = nn.Sequential(Block(first, second, 2), Block(second, second, 1), Block(second, second, 1))
+        self.layer3 = nn.Sequential(Block(second, third, 2), Block(third, third, 1), Block(third, third, 1))
+        self.fc = nn.Linear(third, num_classes)
+        he(self)
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.relu(self.bn1(self.conv1(x)))

@@ -1,0 +1,79 @@
+"""What the rows of a fit count: positions of an image where the target is strong, or where its network is sensitive.
+
+Weighted least squares of arXiv 2110.14633 (Csiszárik et al. 2021), whose published code weights by gradients.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from suture.adapters.layouts import to_rows
+from suture.errors import AdapterError
+from suture.spec.adapter import AdapterSpec
+from suture.spec.cut import Cut
+
+Weigh = Callable[[Tensor], Tensor]
+
+
+def by_activation(y: Tensor, cut: Cut, *, flat: bool = False) -> Tensor:
+    """The mean over the channels of the squared activation, (N, positions), extra tokens before the grid.
+
+    ``flat`` takes the whole activation for one position.
+    """
+    strength = to_rows(y, cut.layout).square().mean(1).view(len(y), -1)
+    return strength.mean(1, keepdim=True) if flat else strength
+
+
+def by_gradient(y: Tensor, cut: Cut, decoder: nn.Module, *, flat: bool = False) -> Tensor:
+    """The same of the gradient of the decoder's greatest logit with respect to the activation.
+
+    ``decoder`` leads from activations to logits (N, …) and treats every image by itself, as in eval mode.
+    """
+    with torch.enable_grad():
+        y = y.detach().requires_grad_()
+        logits = decoder(y.clone())  # as the decoder may write to its input
+        (gradient,) = torch.autograd.grad(logits.flatten(1).amax(1).sum(), y)
+    return by_activation(gradient, cut, flat=flat)
+
+
+def weigher(spec: AdapterSpec, target: Cut, decoder: Callable[[], nn.Module]) -> Weigh | None:
+    """From activations at ``target`` to the weights that ``spec`` asks for; None for none."""
+    if spec.weighting == "activation":
+        return lambda y: by_activation(y, target, flat=spec.flatten)
+    if spec.weighting == "gradient":
+        module = decoder()
+        return lambda y: by_gradient(y, target, module, flat=spec.flatten)
+    return None
+
+
+def checked_weights(weights: Sequence[Tensor], spec: AdapterSpec, target: Cut, images: int) -> Tensor | None:
+    """The weights of a batch, if it has any.
+
+    Raises AdapterError where ``spec`` wants some and there are none, and where one is negative, not finite, or missing.
+    """
+    if not weights:
+        if spec.weighting == "none":
+            return None
+        raise AdapterError(
+            f"rows weighted by {spec.weighting}, and activations at {target} without weights",
+            expected="triples of source, target and weights, as suture.stitch gives",
+            instead="weighting='none', or fit(adapter, [(x, y, w)])",
+        )
+    (found,) = weights
+    wanted = (images, 1 if spec.flatten else target.positions)
+    if tuple(found.shape) != wanted or not torch.isfinite(found).all() or (found < 0).any():
+        raise AdapterError(
+            f"weights of the rows at {target} of shape {tuple(found.shape)}",
+            expected=f"numbers of shape {wanted}, finite, 0 or more",
+            instead="one weight for every position of every image",
+        )
+    return found
+
+
+def no_weight(target: Cut) -> AdapterError:
+    return AdapterError(
+        f"the weights of all rows at {target} are zero",
+        expected="a row that counts: where the network answers to its activation",
+        instead="weighting='none' (no --weight), or an earlier cut",
+    )

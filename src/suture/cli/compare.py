@@ -1,0 +1,55 @@
+"""``suture compare``."""
+
+from typing import Annotated, Any
+
+import typer
+
+from suture.cli import options
+from suture.cli.app import app, build
+from suture.cli.groups import adding, take
+from suture.cli.stages import words
+from suture.cli.tables import compare_table
+from suture.spec.names import MEASURES
+from suture.spec.recipe import CompareStep
+
+
+@app.command(rich_help_panel="Look")
+@adding(options.inputs, options.outputs)
+def compare(
+    a: Annotated[str, typer.Argument(help="A network, as KIND:NAME\\[@WEIGHTS], or the folder of a run.")],
+    b: Annotated[str, typer.Argument(help="Another one, or the same.")],
+    measure: Annotated[str, typer.Option(help="With commas: " + ", ".join(MEASURES))] = "cka_linear_biased",
+    layers: Annotated[
+        str, typer.Option(metavar="X:Y,...", help="Pairs of a layer of A and one of B; else all block cuts of both")
+    ] = "",
+    split: Annotated[str, typer.Option(help="train, val or test")] = "test",
+    first: Annotated[int, typer.Option(min=1, help="Look at so many images, the first in file order")] = 2000,
+    **given: Any,
+) -> None:
+    """How alike the layers of two networks are: what they make of the same images, every position a feature.
+
+    Without --layers every block cut of A is compared with every one of B; of a run of suture stitch, and the last
+    network it was made of, what the adapter gives with that network's own activation at the cut. Any value that suture
+    layers --fine prints may be named. Each network sees the images through its own preprocessing. A run folder brings
+    its own data. Writes a run folder (matrices, heatmaps) only with --name or --out.
+
+    Examples:
+
+      suture compare zoo:tiny10-a zoo:resnet20-a
+
+      suture compare zoo:tiny10-a zoo:tiny10-b --layers relu3:relu3,relu5:relu5 --measure cka_linear_biased,l2
+
+      suture compare runs/my-stitch zoo:tiny10-b --measure l2 --first 500
+    """
+    a, b = options.network_source(a), options.network_source(b)
+    step = build(CompareStep, a=a, b=b, measure=words(measure), layers=words(layers), split=split, first=first)
+    recipe = options.recipe(step, take(options.inputs, given | {"data": given["data"] or options.data_of(a)}))
+    told = take(options.outputs, given)
+    if told["name"] or told["out"] or told["print_config"]:
+        options.carry_out(recipe, "compare", compare_table, told)
+        return
+    from suture.recipes.compare import Compare
+    from suture.recipes.context import Context
+
+    context = Context(recipe, options.watch(told["quiet"] or told["json"]), told["trust_code"])
+    options.show(Compare.prepare(step, context).run().result, compare_table, told["json"])

@@ -1,0 +1,1 @@
+"""Pure tensor maths: what two activation matrices have in common."""

@@ -1,0 +1,122 @@
+"""``suture compare`` as a person types it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import suture
+from small import write_npz
+from suture.adapters import AdapterSpec
+from suture.cli import options
+
+A, B = "zoo:tiny10-a", "zoo:tiny10-b"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> str:
+    return f"npz:{write_npz(tmp_path_factory.mktemp('data') / 'small.npz')}"
+
+
+def test_help_shows_examples_and_every_measure(call):
+    code, out, _ = call("compare", "--help")
+    assert code == 0
+    assert "Examples" in out
+    assert "suture compare zoo:tiny10-a zoo:resnet20-a" in out
+    assert "linreg_r2_x_to_y" in out
+
+
+def test_named_pairs_are_lines_and_nothing_is_written(call, data, tmp_path):
+    code, out, err = call(
+        "compare", A, B, "--layers", "relu3:relu3,relu5:relu5", "--measure", "cka_linear_biased,l2",
+        "--data", data, "--first", "30",
+    )  # fmt: skip
+    assert code == 0, err
+    lines = [line for line in out.splitlines() if "│" in line]
+    assert ["relu3" in line for line in lines] == [True, False]
+    assert "cka_linear_biased" in out
+    assert "30 images, positions flattened" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_narrow_matrix_is_shown_whole_a_wide_one_by_its_best_matches(call, data):
+    code, out, err = call("compare", A, B, "--data", data, "--first", "30", "--measure", "cka_linear_biased,l2")
+    assert code == 0, err
+    assert all(f"relu{number}" in out for number in range(1, 9))
+    assert "most like it" not in out
+    assert "–" in out
+    code, out, err = call("compare", A, "zoo:resnet20-a", "--data", data, "--first", "30")
+    assert code == 0, err
+    assert "most like it in B" in out
+    assert len([line for line in out.splitlines() if "relu" in line]) == 8
+    assert all(max(map(len, text.splitlines())) <= 80 for text in (out,))
+
+
+def test_json_is_one_object(call, data):
+    code, out, err = call("compare", A, B, "--data", data, "--first", "20", "--layers", "relu8:relu8", "--json")
+    assert code == 0
+    assert err == ""
+    result = json.loads(out)
+    assert result["measures"]["cka_linear_biased"]["values"] == [[result["pairs"][0]["cka_linear_biased"]]]
+
+
+def test_a_run_is_named_by_its_folder_and_brings_its_data(call, data):
+    code, _, err = call(
+        "stitch", A, B, "--at", "relu3:relu3", "--epochs", "0", "--fit-images", "100", "--data", data, "--name", "s"
+    )
+    assert code == 0, err
+    code, out, err = call("compare", "runs/s", B, "--measure", "l2", "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    assert (result["data"], result["n"]) == ("npz:small.npz", 60)
+    assert [(pair["a"], pair["b"]) for pair in result["pairs"]] == [("adapter", "relu3")]
+    for name in ("run:runs/s", "run:s"):
+        code, out, err = call("compare", name, B, "--measure", "l2", "--json")
+        assert json.loads(out)["pairs"] == result["pairs"]
+    code, out, err = call("compare", "runs/s", B, "--data", "sample", "--first", "10", "--json")
+    assert json.loads(out)["data"] == "sample"
+
+
+def test_a_run_folder_is_written_on_request_and_shown_again_by_its_recipe(call, data):
+    given = ("compare", A, B, "--data", data, "--first", "20", "--layers", "relu8:relu8", "--name", "c")
+    code, out, err = call(*given)
+    assert code == 0, err
+    assert Path("runs/c/plots/cka_linear_biased.png").exists()
+    code, again, err = call("run", "runs/c/recipe.yaml", "--name", "c")
+    assert code == 0, err
+    assert again == out
+    assert "finished before" in err
+
+
+def test_a_path_is_a_run_only_where_one_is_finished(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    hybrid = suture.stitch(A, A, "relu3:relu3", adapter=AdapterSpec(start="eye"))
+    suture.save(hybrid, "made", [A, A])
+    assert options.network_source("made") == "made"
+    assert options.data_of("run:made") is None
+    Path("made/result.json").write_text("{}")
+    assert options.network_source("made") == "run:made"
+    assert options.network_source("made?map=before") == "run:made?map=before"
+    assert options.network_source(A) == A
+    assert options.data_of(A) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--measure", "cka"), "nearest: cka_linear_biased"),
+        (("--measure", ","), "measure"),
+        (("--layers", "relu5"), "expected X:Y"),
+        (("--layers", "relu5:relu99"), "relu"),
+        (("--split", "tset"), "split"),
+        (("--first", "0"), "first"),
+        (("--measure", "l2", "--layers", "relu1:relu8"), "equal shapes"),
+    ],
+)
+def test_wrong_use_is_exit_code_2_a_message_and_nothing_else(call, tmp_path, arguments, told):
+    code, out, err = call("compare", A, B, *arguments)
+    assert code == 2
+    assert out == ""
+    assert told in err
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
