@@ -99,8 +99,8 @@ def test_activation_is_the_mean_square_of_the_channels(here):
     y = activation(here)
     axis = 1 if here.layout is NCHW else -1
     expected = y.square().mean(axis).reshape(20, -1)
-    torch.testing.assert_close(by_activation(y, here), expected)
-    torch.testing.assert_close(by_activation(y, here, flat=True), y.flatten(1).square().mean(1, keepdim=True))
+    torch.testing.assert_close(by_activation(y, here), expected.double())
+    torch.testing.assert_close(by_activation(y, here, flat=True), y.double().flatten(1).square().mean(1, keepdim=True))
 
 
 def test_the_gradient_is_that_of_the_greatest_logit():
@@ -112,7 +112,7 @@ def test_the_gradient_is_that_of_the_greatest_logit():
         found = by_gradient(y, MAP, decoder)
         best = decoder(y.clone()).argmax(1)
         gradient = (head.weight[best].view_as(y) * (y > 0)).square().mean(1).flatten(1)
-    torch.testing.assert_close(found, gradient)
+    torch.testing.assert_close(found, gradient.double())
     assert torch.equal(y, before)
     assert all(p.grad is None for p in decoder.parameters())
 
@@ -153,3 +153,23 @@ def test_weights_that_are_none_are_refused():
         fit(build(AdapterSpec(weighting="gradient"), MAP, MAP), [(x, y)])
     with raises(AdapterError, "weighted by activation", "score pairs with weighting='none'"):
         PairFits([MAP], [MAP], AdapterSpec(weighting="activation"))
+
+
+def test_a_decoder_that_looks_away_weighs_nothing_and_inference_mode_is_no_matter():
+    y, head = torch.randn(4, 6, 3, 3), torch.nn.Linear(6 * 9, 5)
+
+    class Away(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return head(x.detach().flatten(1))
+
+    assert not by_gradient(y, Cut("x", Layout.NCHW, (6, 3, 3), 1, 0, 0, 0, 0), Away()).any()
+    decoder = torch.nn.Sequential(torch.nn.Flatten(), head)
+    cut = Cut("x", Layout.NCHW, (6, 3, 3), 1, 0, 0, 0, 0)
+    outside = by_gradient(y, cut, decoder)
+    with torch.inference_mode():
+        torch.testing.assert_close(by_gradient(y, cut, decoder), outside)
+
+
+def test_squares_of_large_activations_do_not_overflow():
+    cut = Cut("x", Layout.NC, (3,), None, 0, 0, 0, 0)
+    assert torch.isfinite(by_activation(torch.full((2, 3), 1e30), cut)).all()

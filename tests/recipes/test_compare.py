@@ -141,6 +141,14 @@ def test_python_compares_sources_networks_and_modules_and_leaves_them_alone(data
     assert all(same.value(name, name) == 0 for name in same.layers_a)
 
 
+def test_python_takes_layers_as_the_command_line_does(data):
+    spelled = suture.compare(A, B, data=data, layers="relu3:relu4,relu8:relu8")
+    listed = suture.compare(A, B, data=data, layers=[("relu3", "relu4"), "relu8:relu8"])
+    assert spelled.value("relu3", "relu4") == listed.value("relu3", "relu4")
+    with raises(PlanError, "names no two layers", "relu5:layer2.2"):
+        suture.compare(A, B, data=data, layers="relu3")
+
+
 def test_python_says_what_is_wrong(data):
     with raises(MeasureError, "no measure 'cka'"):
         suture.compare(A, B, data=data, measure="cka")

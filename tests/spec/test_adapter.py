@@ -22,6 +22,8 @@ from suture.spec.names import MASKS, STARTS, WEIGHTINGS
         ({"start": "orthogonal", "mask": "matching"}, ("a start that is orthogonal", "--init least-squares")),
         ({"start": "perm", "mask": "random-permutation"}, ("a start that is perm", "--mask identity")),
         ({"kind": "conv3x3", "flatten": True}, ("'conv3x3'", "linear, lowrank", "no --flatten")),
+        ({"kind": "identity", "start": "perm"}, ("perm", "an identity, which has nothing to set", "--adapter linear")),
+        ({"kind": "identity", "weighting": "gradient"}, ("weighted by gradient", "an identity")),
         ({"start": "random", "weighting": "gradient"}, ("weighted by gradient", "fitted to none", "no --weight")),
     ],
 )

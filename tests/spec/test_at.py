@@ -24,7 +24,7 @@ def test_any_spelling_is_read(given, read):
 
 @pytest.mark.parametrize("given", ["", "x", "x:", ":y", "x:y:z", "x:y,", [], ["x"], [("x",)], [("x", 2)], None, 3, [3]])
 def test_what_names_no_two_layers_is_said(given):
-    with raises(PlanError, "names no two layers", "X:Y", "--at relu5:layer2.2"):
+    with raises(PlanError, "names no two layers", "X:Y", "relu5:layer2.2"):
         read_at(given)
 
 

@@ -17,7 +17,11 @@ from suture.spec.plan import Part, Plan, chain_plan, stitch_plan
 PARTS = st.builds(Part, st.text(max_size=8), st.text(max_size=8), st.text(max_size=8))
 ADAPTER = st.builds(
     lambda kind, resample, start, ridge, rank: AdapterSpec(
-        "lowrank" if start == "reduced-rank" else kind, resample, start, ridge, rank
+        "lowrank" if start == "reduced-rank" else kind,
+        resample,
+        "eye" if kind == "identity" and start != "reduced-rank" else start,
+        ridge,
+        rank,
     ),
     st.sampled_from(ADAPTERS),
     st.sampled_from(["bilinear", "nearest", "none"]),

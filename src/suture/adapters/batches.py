@@ -8,6 +8,7 @@ from torch import Tensor
 from suture.errors import AdapterError
 from suture.spec.cut import Cut
 
+ROWS = 256
 CHUNK_BYTES = 2**22  # of rows in float64, so that they stay in a processor's cache
 
 
@@ -31,8 +32,11 @@ def checked(x: Tensor, cut: Cut, images: int) -> Tensor:
 
 
 def chunks(images: int, positions: int, columns: int) -> Iterator[slice]:
-    """Slices of a batch whose rows take about ``CHUNK_BYTES``."""
-    size = max(1, CHUNK_BYTES // (8 * positions * columns))
+    """Slices of a batch whose rows take about ``CHUNK_BYTES``, and are no fewer than ``ROWS``.
+
+    The sums are written anew for every slice, so that wide ones want many rows at once.
+    """
+    size = max(1, CHUNK_BYTES // (8 * positions * columns), ROWS // positions)
     return (slice(start, start + size) for start in range(0, images, size))
 
 

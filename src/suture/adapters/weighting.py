@@ -21,7 +21,9 @@ def by_activation(y: Tensor, cut: Cut, *, flat: bool = False) -> Tensor:
 
     ``flat`` takes the whole activation for one position.
     """
-    strength = to_rows(y, cut.layout).square().mean(1).view(len(y), -1)
+    rows = to_rows(y, cut.layout)
+    wide = rows.float() if y.device.type == "mps" else rows.double()  # squares of float32 may overflow
+    strength = wide.square().mean(1).view(len(y), -1)
     return strength.mean(1, keepdim=True) if flat else strength
 
 
@@ -30,10 +32,13 @@ def by_gradient(y: Tensor, cut: Cut, decoder: nn.Module, *, flat: bool = False) 
 
     ``decoder`` leads from activations to logits (N, …) and treats every image by itself, as in eval mode.
     """
-    with torch.enable_grad():
-        y = y.detach().requires_grad_()
+    with torch.inference_mode(False), torch.enable_grad():
+        y = y.detach().clone().requires_grad_()
         logits = decoder(y.clone())  # as the decoder may write to its input
-        (gradient,) = torch.autograd.grad(logits.flatten(1).amax(1).sum(), y)
+        gradient = torch.zeros_like(y)
+        if logits.requires_grad:
+            (found,) = torch.autograd.grad(logits.flatten(1).amax(1).sum(), y, allow_unused=True)
+            gradient = gradient if found is None else found
     return by_activation(gradient, cut, flat=flat)
 
 
@@ -62,9 +67,11 @@ def checked_weights(weights: Sequence[Tensor], spec: AdapterSpec, target: Cut, i
         )
     (found,) = weights
     wanted = (images, 1 if spec.flatten else target.positions)
-    if tuple(found.shape) != wanted or not torch.isfinite(found).all() or (found < 0).any():
+    sound = bool(torch.isfinite(found).all()) and not bool((found < 0).any())
+    if tuple(found.shape) != wanted or not sound:
         raise AdapterError(
-            f"weights of the rows at {target} of shape {tuple(found.shape)}",
+            f"weights of the rows at {target} of shape {tuple(found.shape)}"
+            + ("" if sound else ", some of them negative or not finite"),
             expected=f"numbers of shape {wanted}, finite, 0 or more",
             instead="one weight for every position of every image",
         )

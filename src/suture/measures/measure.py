@@ -77,7 +77,7 @@ class Measure:
     def kept(self, n: int, shape: Shape) -> int:
         """How many bytes a prepared matrix of n samples takes, about."""
         columns = prod(shape)
-        return 4 * n * columns if self.same_shape else 8 * n * min(n, columns)
+        return 4 * n * columns if self.same_shape else (2 if self.narrow else 1) * 8 * n * min(n, columns)
 
 
 MEASURES: dict[str, Measure] = {}

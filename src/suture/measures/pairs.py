@@ -115,7 +115,8 @@ class Comparison:
                 if (error := measure.refusal(self.n, self.a.shapes[x], self.b.shapes[y])) is not None
             }
             if refused and (self.pairs or len(refused) == len(asked)):
-                (x, y), error = next(iter(refused.items()))
+                size = {(x, y): prod(self.a.shapes[x]) + prod(self.b.shapes[y]) for x, y in refused}
+                (x, y), error = min(refused.items(), key=lambda item: 0 if self.pairs else size[item[0]])
                 raise _named(error, f"{x}:{y}" if self.pairs else f"no layers can be compared, as {x}:{y}")
             found[measure.name] = [pair for pair in asked if pair not in refused]
         return found

@@ -5,7 +5,8 @@ activations drift away from all that the receiving network ever makes (Balogh & 
 Representations to Measure Similarity: Task Loss Matching versus Direct Matching", AAAI 2025).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -15,36 +16,53 @@ from torch import Tensor, nn
 
 from suture import measures
 from suture.adapters.layouts import to_rows
-from suture.adapters.lstsq import decompose
-from suture.adapters.sums import empty, update
 from suture.data.dataset import Split
 from suture.errors import MeasureError
 from suture.hybrids import Hybrid, Parent, ready
 from suture.spec.cut import Cut
 
-BATCH = 250
-MOST = 2**27  # numbers of an activation that are held at once
-FIT_IMAGES, LOOK_IMAGES = 1000, 1000
+ROOM = 2**28  # bytes of the activations of one batch
+MOST = 2**27  # numbers of an activation at the cut that are kept at once
+FIT_IMAGES, LOOK_IMAGES, POSITIONS, WIDEST = 1000, 1000, 64, 1024
 FLOOR = 1e-3
 FAR = 0.99
-WARN = 0.1
+WARN_OUTSIDE, WARN_DISTANCE = 0.1, 1.0
 
 
 @dataclass(frozen=True)
 class Own:
-    """What is usual at a cut: the mean (C,) of its rows and what makes them white (C, C), from training images."""
+    """What is usual at some positions of a cut: the mean (C,) of their rows and what makes them white.
+
+    Class and register tokens are held apart from the cells of a grid; of many positions 64 are looked at, evenly
+    spread. ``whitener`` is (C, C), or (C,) where only each channel's own variance is known: above 1,024 channels.
+    """
 
     cut: Cut
+    span: slice
     mean: Tensor
     whitener: Tensor
 
-    def score(self, x: Tensor) -> Tensor:
-        """Squared Mahalanobis distance per channel, the mean over an image's positions (n,): about 1 for its own.
+    def score(self, rows: Tensor) -> Tensor:
+        """Squared Mahalanobis distance per channel of rows (n, positions, C), the mean over positions (n,).
 
-        Directions in which B's own activations hardly vary count as if they had a thousandth of the mean variance.
+        About 1 for the network's own. Directions in which those hardly vary count as if they had a thousandth of the
+        mean variance.
         """
-        rows = to_rows(x.cpu().double(), self.cut.layout) - self.mean
-        return (rows @ self.whitener).square().mean(1).view(len(x), -1).mean(1)
+        rows = rows - self.mean
+        white = rows * self.whitener if self.whitener.ndim == 1 else rows @ self.whitener
+        return white.square().mean((1, 2))
+
+
+def spans(cut: Cut) -> tuple[slice, ...]:
+    """The positions of a cut that are of one kind: extra tokens, and the rest."""
+    return (slice(0, cut.extra), slice(cut.extra, None)) if cut.extra else (slice(None),)
+
+
+def rows_of(x: Tensor, cut: Cut, span: slice) -> Tensor:
+    """An activation at some positions of the span (n, positions, C), float64 on the CPU."""
+    rows = to_rows(x, cut.layout).view(len(x), -1, cut.channels)[:, span]
+    step = -(-rows.shape[1] // POSITIONS)
+    return rows[:, ::step].cpu().double()
 
 
 @dataclass(frozen=True)
@@ -56,34 +74,67 @@ class Receiver:
 
     @property
     def cuts(self) -> tuple[Cut, ...]:
-        return tuple(own.cut for own in self.own)
+        return tuple(dict.fromkeys(own.cut for own in self.own))
 
     def steps(self) -> tuple[nn.Module, ...]:
         """What leads from each cut to the next."""
         return tuple(self.network.traced.between(a.name, b.name).eval() for a, b in pairwise(self.cuts))
 
 
+def batch_size(cuts: Iterable[Cut]) -> int:
+    return max(1, min(250, ROOM // (4 * sum(math.prod(cut.shape) for cut in cuts))))
+
+
 @torch.no_grad()
 def receiver(network: Parent, cut: Cut, split: Split, device: Any, *, further: bool) -> Receiver:
-    """Look at the first thousand images of ``split``; without ``further`` at the cut alone."""
+    """Look at a thousand images spread over ``split``; without ``further`` at the cut alone."""
     later = set(network.later(cut)) if further else set()
     cuts = (cut, *(other for other in network.cuts if other.name in later))
-    tap = network.traced.tap([c.name for c in cuts]).eval()
-    sums = [empty([c.channels], 0) for c in cuts]
+    places = [(place, span) for place in cuts for span in spans(place)]
+    tap = network.traced.tap([place.name for place in cuts]).eval()
+    sums = [_Sums() for _ in places]
+    images_seen = split.spread(FIT_IMAGES)
     with ready(network, device=device):
-        for images, _ in split.first(FIT_IMAGES).batches(BATCH):
+        for images, _ in images_seen.batches(batch_size(cuts)):
             found = tap(images.to(device))
-            for number, place in enumerate(cuts):
-                rows = to_rows(found[place.name].cpu().float(), place.layout)
-                sums[number] = update(sums[number], rows, rows[:, :0])
-    return Receiver(network, tuple(_own(place, total) for place, total in zip(cuts, sums, strict=True)))
+            for total, (place, span) in zip(sums, places, strict=True):
+                total.add(rows_of(found[place.name], place, span).flatten(0, 1))
+    own = (total.own(*place, len(images_seen)) for total, place in zip(sums, places, strict=True))
+    return Receiver(network, tuple(own))
 
 
-def _own(cut: Cut, sums: Any) -> Own:
-    spectrum = decompose(sums)
-    variances = spectrum.values / sums.n
-    floored = variances.clamp(min=max(float(FLOOR * variances.mean()), torch.finfo(torch.float32).tiny))
-    return Own(cut, sums.x_shift + sums.x_total / sums.n, spectrum.vectors / floored.sqrt())
+class _Sums:
+    """Of rows (n, C), about the first batch's mean, so that large means do not cancel."""
+
+    def __init__(self) -> None:
+        self.shift: Tensor | None = None
+
+    def add(self, rows: Tensor) -> None:
+        if self.shift is None:
+            channels = rows.shape[1]
+            self.n, self.shift, self.total = 0, rows.mean(0), torch.zeros(channels).double()
+            self.products = torch.zeros(channels, channels if channels <= WIDEST else 1).double()
+        rows = rows - self.shift
+        self.n += len(rows)
+        self.total += rows.sum(0)
+        wide = self.products.shape[1] == 1
+        self.products += rows.square().sum(0)[:, None] if wide else rows.T @ rows
+
+    def own(self, cut: Cut, span: slice, images: int) -> Own:
+        """The covariance is shrunk towards its diagonal, the more the fewer images there are for its channels."""
+        assert self.shift is not None
+        mean = self.total / self.n
+        if self.products.shape[1] == 1:
+            variances = self.products[:, 0] / self.n - mean.square()
+            return Own(cut, span, self.shift + mean, 1 / _floored(variances).sqrt())
+        covariance = self.products / self.n - torch.outer(mean, mean)
+        shrunk = torch.lerp(covariance, covariance.diag().diag(), len(mean) / (images + len(mean)))
+        variances, vectors = torch.linalg.eigh(shrunk)
+        return Own(cut, span, self.shift + mean, vectors / _floored(variances).sqrt())
+
+
+def _floored(variances: Tensor) -> Tensor:
+    return variances.clamp(min=max(float(FLOOR * variances.mean()), torch.finfo(torch.float32).tiny))
 
 
 @torch.no_grad()
@@ -91,10 +142,11 @@ def closeness(hybrid: Hybrid, to: Receiver, split: Split, device: Any) -> dict[s
     """At the cut ``cka_linear_biased`` and ``l2`` between stitched and own, and at every cut looked at:
 
     ``distance``, the squared distance of stitched from own over own from its mean (0 the same, 1 as far as the mean
-    is), and ``outside``, the share of images that lie further out than 99 % of the network's own images do.
+    is), and ``outside``, the share of images that lie further out than 99 % of the network's own images do. Where
+    extra tokens are held apart, the greater of each. Of up to a thousand images, spread over ``split``.
     """
-    cut = to.own[0].cut
-    looked = split.first(min(LOOK_IMAGES, max(2, MOST // torch.Size(cut.shape).numel())))
+    cut, *_ = to.cuts
+    looked = split.spread(min(LOOK_IMAGES, max(2, MOST // math.prod(cut.shape))))
     pairs: list[tuple[Tensor, Tensor]] = []
     tallies = [_Tally(own) for own in to.own]
     front = nn.Sequential(*list(hybrid.children())[:-1])
@@ -102,17 +154,20 @@ def closeness(hybrid: Hybrid, to: Receiver, split: Split, device: Any) -> dict[s
     with ready(to.network, device=device):
         encoder = to.network.traced.split(cut.name)[0].eval()
         hybrid.to(device)
-        for images, _ in looked.batches(BATCH):
+        for images, _ in looked.batches(batch_size(to.cuts)):
             images = images.to(device)
             both = [front(images), encoder(images)]
             same = both[0].shape == both[1].shape
             if same:
                 pairs.append((both[0].cpu().flatten(1), both[1].cpu().flatten(1)))
-            for tally, (stitched, own) in zip(tallies, _down(both, steps), strict=same):
-                tally.add(stitched, own)
+            for place, (stitched, own) in zip(to.cuts, _down(both, steps), strict=same):
+                for tally in tallies:
+                    if tally.own.cut is place:
+                        tally.add(stitched, own)
                 if not same:
                     break
-    return {"n": len(looked), **_similar(pairs), "layers": [tally.told() for tally in tallies if tally.own_scores]}
+    layers = [_worst([tally for tally in tallies if tally.own.cut is place]) for place in to.cuts]
+    return {"n": len(looked), **_similar(pairs), "layers": [layer for layer in layers if layer]}
 
 
 def _down(both: Sequence[Tensor], steps: Sequence[nn.Module]) -> Iterator[Sequence[Tensor]]:
@@ -124,7 +179,7 @@ def _down(both: Sequence[Tensor], steps: Sequence[nn.Module]) -> Iterator[Sequen
 
 
 class _Tally:
-    """Sums over batches, at one cut."""
+    """Sums over batches, at one kind of positions of one cut."""
 
     def __init__(self, own: Own) -> None:
         self.own = own
@@ -134,20 +189,38 @@ class _Tally:
         self.spread = 0.0
 
     def add(self, stitched: Tensor, own: Tensor) -> None:
-        self.own_scores.append(self.own.score(own))
-        self.scores.append(self.own.score(stitched))
-        if stitched.shape == own.shape:
-            layout = self.own.cut.layout
-            self.apart += (stitched - own).double().square().sum().item()
-            self.spread += (to_rows(own.cpu().double(), layout) - self.own.mean).square().sum().item()
+        cut, span = self.own.cut, self.own.span
+        same = stitched.shape == own.shape
+        theirs = rows_of(own, cut, span)
+        mine = rows_of(stitched, cut, span if same else slice(None))
+        self.own_scores.append(self.own.score(theirs))
+        self.scores.append(self.own.score(mine))
+        if same:
+            self.apart += (mine - theirs).square().sum().item()
+            self.spread += (theirs - self.own.mean).square().sum().item()
 
-    def told(self) -> dict[str, Any]:
+    @property
+    def distance(self) -> float | None:
+        """None where there is nothing to measure it by, or where it is not finite."""
+        found = self.apart / self.spread if self.spread else math.inf
+        return found if math.isfinite(found) else None
+
+    @property
+    def outside(self) -> float:
         limit = torch.cat(self.own_scores).quantile(FAR)
-        return {
-            "layer": self.own.cut.name,
-            "distance": self.apart / self.spread if self.spread else None,
-            "outside": (torch.cat(self.scores) > limit).double().mean().item(),
-        }
+        return 1 - (torch.cat(self.scores) <= limit).double().mean().item()
+
+
+def _worst(tallies: Sequence[_Tally]) -> dict[str, Any] | None:
+    """What is told of one cut; None of one that was not reached."""
+    if not tallies[0].scores:
+        return None
+    distances = [tally.distance for tally in tallies if tally.distance is not None]
+    return {
+        "layer": tallies[0].own.cut.name,
+        "distance": max(distances, default=None),
+        "outside": max(tally.outside for tally in tallies),
+    }
 
 
 def _similar(pairs: Sequence[tuple[Tensor, Tensor]]) -> dict[str, float | None]:
@@ -165,11 +238,16 @@ def _similar(pairs: Sequence[tuple[Tensor, Tensor]]) -> dict[str, float | None]:
 
 def warnings(found: Mapping[str, Any], origin: str) -> list[str]:
     """What is to be said of a trained stitch that drifted: where most, and how far."""
-    worst = max(found["layers"], key=lambda layer: layer["outside"])
-    if worst["outside"] <= WARN:
+    outside = max(found["layers"], key=lambda layer: layer["outside"])
+    distant = max(found["layers"], key=lambda layer: layer["distance"] or 0)
+    if outside["outside"] > WARN_OUTSIDE:
+        said = f"at {outside['layer']} of {origin}, {outside['outside']:.0%} of the images lie further out than 99% of"
+        said += " its own do"
+    elif (distant["distance"] or 0) >= WARN_DISTANCE:
+        said = f"at {distant['layer']} of {origin}, what arrives is no closer to its own activations than their mean is"
+    else:
         return []
     return [
-        f"out of distribution: at {worst['layer']} of {origin}, {worst['outside']:.0%} of the images lie further out "
-        "than 99 % of its own do, so the accuracy of this stitch says little about how alike the networks are "
+        f"out of distribution: {said}, so the accuracy of this stitch says little about how alike the networks are "
         "(Balogh & Jelasity, AAAI 2025)"
     ]

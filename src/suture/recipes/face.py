@@ -72,7 +72,7 @@ def compare(
     b: str | nn.Module,
     *,
     data: str = "sample",
-    layers: Sequence[str | Pair] | None = None,
+    layers: str | Sequence[str | Pair] | None = None,
     measure: str = "cka_linear_biased",
     split: SplitName = "test",
     first: int = 2000,
@@ -82,13 +82,13 @@ def compare(
 ) -> Similarity:
     """How alike layers of two networks are on the ``first`` images of a split, every position a feature.
 
-    ``layers`` are pairs (X, Y) or "X:Y"; without them every block cut of ``a`` is compared with every one of ``b``, or
+    ``layers`` are pairs (X, Y) or "X:Y", or "X1:Y1,X2:Y2"; without them every block cut of ``a`` is compared with every one of ``b``, or
     what the adapter of a hybrid ``a`` gives with the activation of ``b`` whose place it takes. Networks are source
     strings or modules, which stay as they are; one that did not come from ``load`` needs an ``example`` batch of its
     input, and sees images in [0, 1]. Raises MeasureError, CutError, DataError.
     """
     left, right = (parent(network, example, trust_code=trust_code, seed=seed) for network in (a, b))
-    pairs = read_at(tuple(layers)) if layers else ()
+    pairs = read_at(layers if isinstance(layers, str) else tuple(layers)) if layers else ()
     images = _split(data, split, seed, left.network, right.network).first(first)
     if not len(images):
         raise DataError(f"first={first} images", expected="one image or more", instead="first=2000")

@@ -45,7 +45,7 @@ class AdapterSpec:
     @property
     def wants_fit(self) -> bool:
         """Whether the start or the mask is found from activations."""
-        return self.start in FITTED_STARTS or self.mask in FITTED_MASKS
+        return self.kind != "identity" and (self.start in FITTED_STARTS or self.mask in FITTED_MASKS)
 
     def __post_init__(self) -> None:
         self._check_names()
@@ -81,6 +81,12 @@ class AdapterSpec:
             )
 
     def _check_together(self) -> None:
+        if self.kind == "identity" and (self.start not in ("least-squares", "eye") or self.weighting != "none"):
+            raise AdapterError(
+                f"a start of {self.start} weighted by {self.weighting} of an identity, which has nothing to set",
+                expected="no choice of a start where there is no map",
+                instead="--adapter linear, or no --init and no --weight",
+            )
         if self.start == "reduced-rank" and self.kind != "lowrank":
             raise AdapterError(
                 f"a reduced-rank start of an adapter of kind {self.kind!r}, which has every rank",

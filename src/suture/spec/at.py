@@ -44,5 +44,5 @@ def _not_two_layers(given: Any) -> PlanError:
     return PlanError(
         f"{given!r} names no two layers",
         expected="X:Y, the last layer of one network and the layer of the next that the adapter replaces",
-        instead="--at relu5:layer2.2, or --at X1:Y1,X2:Y2 for three networks (Python: at=[(X1, Y1), (X2, Y2)])",
+        instead="relu5:layer2.2, or X1:Y1,X2:Y2 for more (Python: [(X1, Y1), (X2, Y2)])",
     )
