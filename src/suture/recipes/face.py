@@ -82,10 +82,10 @@ def compare(
 ) -> Similarity:
     """How alike layers of two networks are on the ``first`` images of a split, every position a feature.
 
-    ``layers`` are pairs (X, Y) or "X:Y", or "X1:Y1,X2:Y2"; without them every block cut of ``a`` is compared with every one of ``b``, or
-    what the adapter of a hybrid ``a`` gives with the activation of ``b`` whose place it takes. Networks are source
-    strings or modules, which stay as they are; one that did not come from ``load`` needs an ``example`` batch of its
-    input, and sees images in [0, 1]. Raises MeasureError, CutError, DataError.
+    ``layers`` are pairs (X, Y) or "X:Y", or "X1:Y1,X2:Y2"; without them every block cut of ``a`` is compared with
+    every one of ``b``, or what the adapter of a hybrid ``a`` gives with the activation of ``b`` whose place it takes.
+    Networks are source strings or modules, which stay as they are; one that did not come from ``load`` needs an
+    ``example`` batch of its input, and sees images in [0, 1]. Raises MeasureError, CutError, DataError.
     """
     left, right = (parent(network, example, trust_code=trust_code, seed=seed) for network in (a, b))
     pairs = read_at(layers if isinstance(layers, str) else tuple(layers)) if layers else ()
