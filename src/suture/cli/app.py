@@ -1,6 +1,7 @@
 """The application: its commands, and how errors become messages and exit codes."""
 
 import os
+import re
 import sys
 from typing import Annotated, Any, TypeVar
 
@@ -34,16 +35,25 @@ def build(kind: type[Model], **fields: Any) -> Model:
     try:
         return kind(**fields)
     except ValidationError as error:
-        told = [
-            f"{'.'.join(map(str, found['loc'])) or 'options'}: {found['msg'].removeprefix('Value error, ')} "
-            + ("" if isinstance(found["input"], dict) else f"(given {found['input']!r})")
-            for found in error.errors()
-        ]
-        raise RecipeError(
-            "; ".join(told),
-            expected="values that fit",
-            instead="the same command with --help for what each takes",
-        ) from error
+        found = error.errors()
+        inner = {one["loc"][:-1] for one in found if one["loc"]}  # of a list with a bad item nothing else is said
+        found = [one for one in found if not (one["type"] == "too_short" and one["loc"] in inner)]
+        given, expected, instead = _told(found)
+        raise RecipeError(given, expected=expected, instead=instead) from error
+
+
+def _told(errors: list[Any]) -> tuple[str, str, str]:
+    """What was given, what was expected, and what to type instead; the last two of a single error, if it says them."""
+    texts = [error["msg"].removeprefix("Value error, ") for error in errors]
+    whole = re.fullmatch(r"(.*); expected (.*); instead (.*)", texts[0], re.DOTALL)
+    if len(errors) == 1 and whole:
+        return whole[1], whole[2], whole[3]
+    given = [
+        f"{'.'.join(map(str, error['loc'])) or 'options'}: {text}"
+        + ("" if isinstance(error["input"], dict) else f" (given {error['input']!r})")
+        for error, text in zip(errors, texts, strict=True)
+    ]
+    return "; ".join(given), "values that fit", "the same command with --help for what each takes"
 
 
 def main(arguments: list[str] | None = None) -> None:

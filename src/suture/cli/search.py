@@ -37,6 +37,7 @@ def search(
     """
     stage = take(stages.stage, given) | take(stages.objective, given)
     fields = take(joins.join, given) | {"stage": stage}
-    step = build(SearchStep, a=a, b=b, more=more or (), top=top, score_images=score_images, **fields)
+    a, b, *rest = map(options.network_source, (a, b, *(more or ())))
+    step = build(SearchStep, a=a, b=b, more=rest, top=top, score_images=score_images, **fields)
     recipe = options.recipe(step, take(options.inputs, given))
     options.carry_out(recipe, "search", search_table, take(options.outputs, given))

@@ -42,6 +42,7 @@ def stitch(
     """
     stage = take(stages.stage, given) | take(stages.objective, given)
     fields = take(joins.join, given) | {"stage": stage}
-    step = build(StitchStep, a=a, b=b, more=more or (), at=at, new_head=new_head, split=split, **fields)
+    a, b, *rest = map(options.network_source, (a, b, *(more or ())))
+    step = build(StitchStep, a=a, b=b, more=rest, at=at, new_head=new_head, split=split, **fields)
     recipe = options.recipe(step, take(options.inputs, given))
     options.carry_out(recipe, "stitch", stitch_table, take(options.outputs, given))

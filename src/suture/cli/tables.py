@@ -56,34 +56,21 @@ def _without_auc(result: dict[str, Any]) -> list[Text]:
 
 
 def stitch_table(result: dict[str, Any]) -> Group:
-    plan = Plan.from_dict(result["plan"])
-    title = f"{place(plan.at)}, {result['split']}, {result['n']} images"
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
-    table.add_column("network", overflow="fold")
-    last = list(result["parents"])[-1].upper()
-    for column in ("accuracy", "cross-entropy", "agreement", f"CKA with {last}"):
+    plan, last = Plan.from_dict(result["plan"]), list(result["parents"])[-1]
+    table = Table(title=f"{place(plan.at)}, {result['split']}, {result['n']} images", title_justify="left")
+    table.add_column("", no_wrap=True)
+    for column in ("accuracy", "cross-entropy", "agreement", f"CKA with {last.upper()}"):
         table.add_column(column, justify="right")
-    for (side, known), part in zip(result["parents"].items(), plan.parts, strict=True):
-        table.add_row(
-            f"parent {side.upper()}",
-            Text(part.origin),
-            share(known["accuracy"]),
-            nats(known["cross_entropy"]),
-            share(result["agreement"][side]),
-        )
+    for side, known in result["parents"].items():
+        numbers = share(known["accuracy"]), nats(known["cross_entropy"]), share(result["agreement"][side])
+        table.add_row(f"parent {side.upper()}", *numbers)
     for which, words in MAPS.items():
         if which in result["accuracy"]:
-            table.add_row(
-                words,
-                "",
-                share(result["accuracy"][which]),
-                nats(result["cross_entropy"][which]),
-                "",
-                nats(result["similarity"][which]["cka_linear_biased"]),
-                style="bold" if which == "after" else "",
-            )
-    return Group(table, *(Text(warning) for warning in result["warnings"]))
+            right, surprise = share(result["accuracy"][which]), nats(result["cross_entropy"][which])
+            alike = nats(result["similarity"][which]["cka_linear_biased"])
+            table.add_row(words, right, surprise, "", alike, style="bold" if which == "after" else "")
+    names = [Text(f"{side.upper()}: {part.origin}") for side, part in zip(result["parents"], plan.parts, strict=True)]
+    return Group(*names, table, *(Text(warning) for warning in result["warnings"]))
 
 
 def search_table(result: dict[str, Any]) -> Group:

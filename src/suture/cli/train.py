@@ -35,6 +35,6 @@ def train(
 
       suture eval zoo:tiny10@runs/twin/checkpoints/step-000100.safetensors
     """
-    step = build(TrainStep, model=model, stage=take(stages.stage, given))
+    step = build(TrainStep, model=options.network_source(model), stage=take(stages.stage, given))
     recipe = options.recipe(step, take(options.inputs, given))
     options.carry_out(recipe, "train", train_table, take(options.outputs, given))

@@ -72,7 +72,7 @@ class DataSet:
             raise DataError(
                 f"{self.name} has no {name} split",
                 expected=f"a split it has: {', '.join(have)}",
-                instead=f"data that come with a {name} folder or array (for stitch and eval also --split {have[-1]})",
+                instead=f"data that come with a {name} folder or array (also --split {have[-1]} for eval)",
             )
         return chosen
 

@@ -103,7 +103,7 @@ class Stitch(Verb):
             **told_of_parents(after, sides, split.labels),
             "parents": {name: told(parent.origin, sides[name]) for name, parent in parents.named.items()},
             "objective": step.stage.objective.model_dump(),
-            "history": history,
+            "history": [{name: value for name, value in epoch.items() if name != "seconds"} for epoch in history],
             "fit_residual": residuals[0] if len(residuals) == 1 else residuals,
             "new_head": self.new_head,
             "views": step.stage.views,

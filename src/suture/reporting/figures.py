@@ -23,7 +23,7 @@ def curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> 
         loss.plot(epochs, [epoch["loss"] for epoch in history], marker=".", label=name)
         if all("val_accuracy" in epoch for epoch in history):
             accuracy.plot(epochs, [epoch["val_accuracy"] for epoch in history], marker=".", label=name)
-    loss.set(title="Training loss", xlabel="epoch", ylabel="cross-entropy (nats)")
+    loss.set(title="Training loss", xlabel="epoch", ylabel="loss")
     accuracy.set(title="Accuracy on validation images", xlabel="epoch")
     accuracy.yaxis.set_major_formatter(PercentFormatter(1))
     for axes in (loss, accuracy):

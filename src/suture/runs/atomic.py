@@ -16,9 +16,17 @@ def replacing(path: Path) -> Iterator[Path]:
         yield part
         with part.open("r+b") as file:
             os.fsync(file.fileno())
+        part.chmod(0o666 & ~_umask())  # some writers keep their files to themselves
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """What the process takes away from new files; it can only be read by setting it."""
+    kept = os.umask(0o022)
+    os.umask(kept)
+    return kept
 
 
 def write_text(path: Path, text: str) -> None:

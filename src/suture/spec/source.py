@@ -89,7 +89,7 @@ def parse_source(text: str) -> Source:
     kind, colon, rest = head.partition(":")
     name, at, weights = (rest, "", "") if kind == "run" else rest.partition("@")
     if kind not in SOURCES or not colon:
-        guess = nearest(kind, SOURCES, 1)[0] if colon else "zoo"
+        guess = nearest(kind, SOURCES, 1)[0] if colon else "run" if text.startswith("runs/") else "zoo"
         raise SourceError(
             f"{text!r} does not start with a kind of source",
             expected=f"KIND:NAME with KIND one of {', '.join(SOURCES)}",

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
-from suture.errors import SutureError, listed, nearest
+from suture.errors import SutureError, nearest
 from suture.spec.adapter import AdapterSpec, Mask, Resample, Start, Weighting
 from suture.spec.at import read_at, spelled
 from suture.spec.names import ADAPTERS
@@ -37,7 +37,7 @@ def _adapter(name: str) -> str:
 def known_name(text: str, name: str, names: tuple[str, ...]) -> str:
     """``text``, of which ``name`` must be one of ``names``."""
     if name not in names:
-        raise ValueError(f"unknown; expected one of {listed(names)}; nearest: {nearest(name, names)[0]}")
+        raise ValueError(f"unknown; expected one of {', '.join(names)}; nearest: {nearest(name, names)[0]}")
     return text
 
 
