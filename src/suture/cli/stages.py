@@ -35,7 +35,7 @@ def stage(
         int | None, _training(min=0, help="Seed of the batch order and augmentation; else --seed")
     ] = None,
     save_every: Annotated[
-        int | None, _training(min=1, help="Keep the weights at step 0 and every so many steps")
+        int | None, _training(min=1, help="Keep the weights (of a stitch its map) every so many steps")
     ] = None,
 ) -> dict[str, Any]:
     """Fields of a Stage; its own check sees whether they fit."""

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from suture.adapters import AdapterSpec, build
@@ -52,6 +53,7 @@ class Stitch(Verb):
             _check_head(step)
         adapters = [build(step.spec, *seam, seed=context.seed) for seam in seams]
         hybrid = join(parents.sides, seams, adapters, classes=wanted)
+        _check_runs(hybrid)
         check_learns(hybrid, step.stage)
         check_objective(hybrid, step.stage, parents, seams[-1])
         return cls(step, context, replace(parents, data=data), seams, wanted)
@@ -133,6 +135,20 @@ class Stitch(Verb):
         for mine, adapter in zip(hybrid.adapters, adapters, strict=True):
             mine.load_state_dict(adapter.state_dict())
         return True
+
+
+@torch.no_grad()
+def _check_runs(hybrid: Hybrid) -> None:
+    """With ``resample`` none a decoder may get a grid that it cannot take."""
+    source = hybrid.adapters[0].source
+    try:
+        hybrid.tail(torch.zeros(2, *source.shape))
+    except RuntimeError as error:
+        raise PlanError(
+            f"what {source} gives does not fit what comes after the cut: {str(error).splitlines()[0]}",
+            expected="a decoder that takes the grid as it is, where nothing is resampled",
+            instead="--resample bilinear, or another cut",
+        ) from error
 
 
 def _check_head(step: StitchStep) -> None:

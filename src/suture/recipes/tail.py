@@ -97,7 +97,7 @@ def train_hybrid(
     """
     held, objective = data.split("val"), stage.objective
     learned = replace(data, train=data.train.first(stage.train_images))
-    teach = teacher(objective, parents, seam)
+    teach = teacher(objective, parents, seam, context.device)
     frozen_encoder = not {"all", "encoder"} & set(stage.moves)
     with ready(parents.sides[0], parents.sides[-1], device=context.device), watched(hybrid, objective) as seen:
         cached = _cached(hybrid, stage, learned, context, teach) if frozen_encoder else None

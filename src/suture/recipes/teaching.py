@@ -15,7 +15,7 @@ from suture.spec.objective import Objective
 from suture.spec.stage import Stage
 
 
-def teacher(objective: Objective, parents: Parents, seam: Seam) -> Teach:
+def teacher(objective: Objective, parents: Parents, seam: Seam, device: str = "cpu") -> Teach:
     """Images to what ``training.criterion`` wants: logits of A and B, B's own activations. All in eval mode.
 
     ``seam`` is the last one, A the first network and B the last one.
@@ -29,6 +29,7 @@ def teacher(objective: Objective, parents: Parents, seam: Seam) -> Teach:
 
     @torch.no_grad()
     def teach(images: Tensor) -> Mapping[str, Tensor]:
+        images = images.to(device)
         known = {"a": first.network(images)} if "a" in wanted else {}
         if goes_on or objective.at_cut:
             own = encoder(images)
@@ -85,18 +86,25 @@ def check_objective(hybrid: Hybrid, stage: Stage, parents: Parents, seam: Seam) 
                 expected="networks that tell the same classes apart",
                 instead="--target soft-b, or --target match",
             )
+    told = [name for name, weight in (("l1", objective.l1), ("cka-reg", objective.cka_reg)) if weight]
+    if told and not moves & {"adapter", "encoder", "all"}:
+        raise PlanError(
+            f"--{told[0]}, and nothing before the cut that learns from it",
+            expected="an adapter that moves",
+            instead=f"--train adapter,{stage.moves[0]}, or no --{told[0]}",
+        )
     if objective.target != "match":
         return
     if objective.at_penultimate:
         head(hybrid.decoder)
-    behind = {"head"} if objective.at_penultimate else {"head", "decoder"}
+    behind = {"head", "all"} if objective.at_penultimate else {"head", "decoder", "all"}
     if moves & behind:
         raise PlanError(
             f"the {' and '.join(sorted(moves & behind))} cannot learn to match activations before it",
             expected="parts before the place that is matched",
-            instead="--train adapter" + (", or --match-at penultimate" if "head" not in moves else ""),
+            instead="--train adapter" + (", or --match-at penultimate" if moves & behind == {"decoder"} else ""),
         )
-    if objective.at_cut and _stays(hybrid, seam):
+    if not objective.at_penultimate and _stays(hybrid, seam):
         raise PlanError(
             f"the adapter leaves the grid of {seam[0]} as it is, {seam[1]} has another",
             expected="activations of the same shape to match",

@@ -145,6 +145,9 @@ def _score(adapter: nn.Module, decoder: nn.Module, batches: Any, device: Any) ->
         logits.append(decoder(adapter(activation.to(device))).float().cpu())
         labels.append(label)
     answers, truth = torch.cat(logits), torch.cat(labels)
+    if truth.ndim == 2:
+        right = ((answers > 0) == (truth > 0.5)).double().mean().item()
+        return right, F.binary_cross_entropy_with_logits(answers.double(), truth.double()).item()
     accuracy = (answers.argmax(1) == truth).double().mean().item()
     return accuracy, F.cross_entropy(answers.double(), truth).item()
 

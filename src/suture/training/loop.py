@@ -96,6 +96,12 @@ def train(
             model.eval()
             if evaluate is not None:
                 numbers |= {f"val_{name}": value for name, value in evaluate(model).items()}
+            if not all(map(math.isfinite, numbers.values())):
+                raise TrainingError(
+                    f"what the network answers after epoch {epoch + 1} is not finite, at learning rate {stage.lr:.3g}",
+                    expected="finite losses",
+                    instead=f"--lr {min(stage.lr / 10, 1e-3):.3g}, or --precision fp32",
+                )
             history.append({"epoch": epoch + 1, **numbers, "seconds": time.perf_counter() - started})
             if state:
                 save_state(state, model, optimizer, history)
@@ -142,7 +148,7 @@ def _epoch(
             raise TrainingError(
                 f"the loss became {value} in epoch {epoch + 1}, step {step + 1}, at learning rate {rate:.3g}",
                 expected="a finite loss",
-                instead=f"--lr {stage.lr / 10:.3g}, or --precision fp32",
+                instead=f"--lr {min(stage.lr / 10, 1e-3):.3g}, or --precision fp32",
             )
         optimizer.zero_grad(set_to_none=True)
         accelerator.backward(loss)
