@@ -5,17 +5,24 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from suture.spec.names import OPTIMIZERS, SCHEDULES, TARGETS
+from suture.spec.names import (
+    AUGMENTATIONS,
+    CLASS_WEIGHTS,
+    LOSSES,
+    OPTIMIZERS,
+    PARTS,
+    SAMPLINGS,
+    SCHEDULES,
+    TARGETS,
+)
 from suture.spec.objective import MatchAt
-from suture.spec.stage import Part
 
-PARTS = ", ".join(get_args(Part))
 _training = partial(typer.Option, rich_help_panel="Training")
 _objective = partial(typer.Option, rich_help_panel="Objective")
 
 
 def stage(
-    train: Annotated[str, _training(help=f"What may learn, with commas: {PARTS}")] = "adapter",
+    train: Annotated[str, _training(help=f"What may learn, with commas: {', '.join(PARTS)}")] = "adapter",
     epochs: Annotated[int, _training(min=0, help="Passes over the training images")] = 30,
     optimizer: Annotated[str, _training(help=", ".join(OPTIMIZERS))] = "adam",
     lr: Annotated[float, _training(help="Learning rate (its peak, where a schedule moves it)")] = 1e-3,
@@ -24,12 +31,25 @@ def stage(
     schedule: Annotated[
         str, _training(help=f"{', '.join(SCHEDULES)} (a tenth after each third of training)")
     ] = "constant",
-    batch_size: Annotated[int, _training(min=1, help="Images a step")] = 128,
+    schedule_by: Annotated[str, _training(help="Move the rate every step, or every epoch")] = "step",
+    period: Annotated[int | None, _training(min=1, help="Epochs of a cosine; it rises again after them")] = None,
+    batch_size: Annotated[int, _training(min=1, help="Images a batch")] = 128,
+    accumulate: Annotated[int, _training(min=1, help="Batches a step of the optimizer")] = 1,
+    recompute: Annotated[
+        bool, _training("--recompute", help="Less memory, more time: compute activations again in the backward pass")
+    ] = False,
+    loss: Annotated[str, _training(help=", ".join(LOSSES))] = "cross-entropy",
+    focal_gamma: Annotated[float, _training(min=0, help="How much less the focal loss minds what is known")] = 2.0,
+    class_weights: Annotated[
+        str, _training(help=f"Of the loss: {', '.join(CLASS_WEIGHTS)} (number of images)")
+    ] = "none",
+    sampling: Annotated[str, _training(help=f"How images are drawn: {', '.join(SAMPLINGS)}")] = "shuffled",
     label_smoothing: Annotated[float, _training(min=0, max=0.999, help="Label smoothing")] = 0.0,
-    augment: Annotated[str, _training(help="With commas: flip, crop")] = "",
+    augment: Annotated[str, _training(help=f"With commas: {', '.join(AUGMENTATIONS)}")] = "",
     views: Annotated[int, _training(min=1, help="Augmented versions to keep for a frozen encoder")] = 1,
     precision: Annotated[str, _training(help="fp32, or bf16 (autocast)")] = "fp32",
     patience: Annotated[int | None, _training(min=1, help="Stop after so many epochs without a better one")] = None,
+    keep: Annotated[str, _training(help="End with the last epoch's weights, or the best one's on validation")] = "last",
     train_images: Annotated[int | None, _training(min=1, help="Learn from the first so many training images")] = None,
     order_seed: Annotated[
         int | None, _training(min=0, help="Seed of the batch order and augmentation; else --seed")

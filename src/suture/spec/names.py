@@ -9,6 +9,14 @@ MASKS = ("identity", "semi-match", "abs-semi-match", "random-permutation", "matc
 WEIGHTINGS = ("none", "gradient", "activation")
 TARGETS = ("hard", "soft-a", "soft-b", "soft-ab", "soft-a+b", "match")
 MEASURES = ("cka_linear_biased", "cka_linear_debiased", "cca_mean", "procrustes_normalised", "linreg_r2_x_to_y", "l2")
+FUSIONS = ("concat", "bottleneck", "add", "gated", "cross-attention", "logit-average", "maps")
+PARTS = ("adapter", "encoder", "decoder", "head", "backbones", "all")
+AUGMENTATIONS = ("flip", "crop", "rotate", "affine", "erase")
+SAMPLINGS = ("shuffled", "weighted", "class-balanced")
+CLASS_WEIGHTS = ("none", "balanced", "effective")
+LOSSES = ("cross-entropy", "focal")
+TTA = ("none", "flip", "crops")
+PRESETS = ("hybrid-cnn", "hybrid-cnn-tuned")
 SOURCES = ("zoo", "torchvision", "timm", "python", "run")
 ZOO = (
     "lenet",

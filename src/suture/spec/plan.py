@@ -8,13 +8,15 @@ from typing import Any
 
 from suture.spec.adapter import AdapterSpec
 from suture.spec.at import At
+from suture.spec.fusion import FusionSpec
 
 
 @dataclass(frozen=True)
 class Part:
     """One parent: its source without any path, the digest of its weights, and where it is cut.
 
-    A first part ends with ``cut``, any other begins after it; a part in the middle of a chain ends with ``end``.
+    A first part ends with ``cut``, any other begins after it; a part in the middle of a chain ends with ``end``. In a
+    fusion every part ends with ``cut``.
     """
 
     origin: str
@@ -25,12 +27,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Plan:
-    """Frozen and hashable. ``join`` is how the parts meet; ``new_head`` the classes of a head made anew."""
+    """Frozen and hashable. ``join`` is how the parts meet; ``new_head`` the classes of a head made anew.
+
+    A fusion (``join`` fuse) has a ``fusion`` and no adapters, a stitch or a chain adapters and no ``fusion``.
+    """
 
     parts: tuple[Part, ...]
     adapters: tuple[AdapterSpec, ...]
     join: str = "stitch"
     new_head: int | None = None
+    fusion: FusionSpec | None = None
 
     @property
     def adapter(self) -> AdapterSpec:
@@ -39,7 +45,9 @@ class Plan:
 
     @property
     def at(self) -> At:
-        """Where the parts meet, in order."""
+        """Where the parts meet, in order; those of a fusion meet behind their cuts, at no place of each other."""
+        if self.fusion:
+            return ()
         ends = [part.end or part.cut for part in self.parts[:-1]]
         return tuple((end, part.cut) for end, part in zip(ends, self.parts[1:], strict=True))
 
@@ -49,8 +57,10 @@ class Plan:
         return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data. What only chains have is left out of a stitch: ``end``, and a list of ``adapters``."""
+        """Plain data. What only others have is left out of a stitch: ``end``, a list of ``adapters``, ``fusion``."""
         parts = [{name: told for name, told in asdict(part).items() if told is not None} for part in self.parts]
+        if self.fusion:
+            return {"parts": parts, "fusion": asdict(self.fusion), "join": self.join, "new_head": self.new_head}
         specs = [asdict(spec) for spec in self.adapters]
         adapters: dict[str, Any] = {"adapter": specs[0]} if len(specs) == 1 else {"adapters": specs}
         return {"parts": parts, **adapters, "join": self.join, "new_head": self.new_head}
@@ -58,6 +68,8 @@ class Plan:
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> "Plan":
         parts = tuple(Part(**part) for part in plain["parts"])
+        if "fusion" in plain:
+            return cls(parts, (), plain["join"], plain["new_head"], FusionSpec(**plain["fusion"]))
         specs = plain["adapters"] if "adapters" in plain else [plain["adapter"]]
         return cls(parts, tuple(AdapterSpec(**spec) for spec in specs), plain["join"], plain["new_head"])
 
@@ -71,3 +83,8 @@ def chain_plan(parts: Iterable[Part], adapters: Iterable[AdapterSpec], new_head:
     """Parts in a row with an adapter between neighbours; of two parts it is their ``stitch_plan``."""
     parts, adapters = tuple(parts), tuple(adapters)
     return Plan(parts, adapters, "stitch" if len(parts) == 2 else "chain", new_head)
+
+
+def fuse_plan(parts: Iterable[Part], fusion: FusionSpec) -> Plan:
+    """Every part up to its cut, side by side, under one head."""
+    return Plan(tuple(parts), (), "fuse", fusion.classes, fusion)

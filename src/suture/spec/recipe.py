@@ -15,10 +15,11 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from suture.spec.fuse import ExplainStep, FuseStep, TestTime
 from suture.spec.names import DATA, MEASURES
 from suture.spec.source import parse_source
 from suture.spec.stage import Stage
-from suture.spec.step import Count, Joined, Seed, SourceText, Step, StitchStep, known_name
+from suture.spec.step import Count, HybridStage, Joined, Seed, SourceText, Step, StitchStep, known_name
 from suture.spec.sweep import SWEPT, SweepStep
 
 __all__ = [
@@ -26,9 +27,12 @@ __all__ = [
     "SWEPT",
     "CompareStep",
     "EvalStep",
+    "ExplainStep",
+    "FuseStep",
     "Joined",
     "Recipe",
     "SearchStep",
+    "Splits",
     "Step",
     "StitchStep",
     "SweepStep",
@@ -69,7 +73,7 @@ class TrainStep(Step):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        wrong = [part for part in self.stage.moves if part not in ("all", "head")]
+        wrong = [part for part in (*self.stage.moves, *self.stage.lr_of) if part not in ("all", "head")]
         if wrong:
             raise ValueError(f"a single network has no {wrong[0]}; expected moves: [all] or [head]")
         if self.stage.views > 1:
@@ -85,16 +89,22 @@ class SearchStep(Joined):
     verb: ClassVar[str] = "search"
     score_images: Count = 1024
     top: Count = 5
-    stage: Stage = Stage(epochs=5)
+    stage: HybridStage = Stage(epochs=5)
 
 
 class EvalStep(Step):
-    """Accuracy and cross-entropy of one network."""
+    """Accuracy and cross-entropy of one network.
+
+    ``report`` adds all that is known of a classifier: each class, the confusion, curves, calibration, intervals, the
+    worst mistakes. ``tta`` averages the probabilities of several views of each image.
+    """
 
     verb: ClassVar[str] = "eval"
     model: SourceText
     map: Literal["before", "after", "direct"] | None = None
     split: Literal["train", "val", "test"] = "test"
+    report: bool = False
+    tta: TestTime = "none"
 
     @model_validator(mode="after")
     def _of_a_stitch(self) -> Self:
@@ -133,12 +143,40 @@ class CompareStep(Step):
 
 
 STEPS: dict[str, type[Step]] = {
-    step.verb: step for step in (TrainStep, StitchStep, SearchStep, EvalStep, CompareStep, SweepStep)
+    step.verb: step
+    for step in (TrainStep, StitchStep, FuseStep, SearchStep, EvalStep, CompareStep, SweepStep, ExplainStep)
 }
 
 
+class Splits(BaseModel):
+    """How data that come without some split are divided.
+
+    ``test`` is the share of the images to hold out where there is no test split (0: none are), ``val`` that of the
+    rest for validation (None: a tenth, the last where the file order is random); both stratified by class, drawn by
+    the recipe's seed. ``group`` is ``FILE.csv:COLUMN``: images with the same value there (a patient, a camera) never
+    stand on two sides; the file's first column, or one named ``file``, names the images. ``duplicates`` looks for
+    nearly equal images on two sides.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    test: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    val: Annotated[float, Field(gt=0, lt=1)] | None = None
+    group: str | None = None
+    duplicates: bool = False
+
+    @model_validator(mode="after")
+    def _column(self) -> Self:
+        if self.group is not None and not all(self.group.rpartition(":")[::2]):
+            raise ValueError(f"group {self.group!r} names no column of a file; expected FILE.csv:COLUMN")
+        return self
+
+
 class Recipe(BaseModel):
-    """The whole recipe, frozen; ``steps`` hold one Step each."""
+    """The whole recipe, frozen; ``steps`` hold one Step each.
+
+    ``deterministic`` allows only operations that give the same bits every time, at some cost on a GPU.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -147,6 +185,8 @@ class Recipe(BaseModel):
     seed: Seed = 0
     device: str = "auto"
     skip_bad: bool = False
+    splits: Splits = Splits()
+    deterministic: bool = False
     steps: Annotated[tuple[Any, ...], Field(min_length=1)]
 
     def as_data(self) -> dict[str, Any]:

@@ -44,6 +44,7 @@ def known_name(text: str, name: str, names: tuple[str, ...]) -> str:
 SourceText = Annotated[str, AfterValidator(_source)]
 AtText = Annotated[str, BeforeValidator(_at)]
 Count = Annotated[int, Field(ge=1)]
+HYBRID_PARTS = ("adapter", "encoder", "decoder", "head", "all")
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
@@ -92,11 +93,24 @@ class Joined(Step):
         return dict(zip(ascii_lowercase, (self.a, self.b, *self.more), strict=False))
 
 
+def hybrid_stage(stage: Stage) -> Stage:
+    """A stage whose parts a stitch or a chain has."""
+    wrong = [part for part in (*stage.moves, *stage.lr_of) if part not in HYBRID_PARTS]
+    if wrong:
+        raise ValueError(f"a stitch has no part {wrong[0]}; expected some of {', '.join(HYBRID_PARTS)}")
+    if stage.recompute:
+        raise ValueError("a stitch has no stages to compute again; recompute: false")
+    return stage
+
+
+HybridStage = Annotated[Stage, AfterValidator(hybrid_stage)]
+
+
 class StitchStep(Joined):
     """Stitch two networks at one place, or more in a row, and train the adapters."""
 
     verb: ClassVar[str] = "stitch"
     at: AtText | None = None
     new_head: bool = False
-    stage: Stage = Stage()
+    stage: HybridStage = Stage()
     split: Literal["val", "test"] = "test"
