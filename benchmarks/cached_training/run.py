@@ -40,7 +40,7 @@ def main() -> None:
     filling = time.perf_counter() - start
 
     def epoch(model: torch.nn.Module, examples: Examples) -> float:
-        return float(train(model, Moving([hybrid.adapter]), stage, examples)[0]["seconds"])
+        return float(train(model, Moving([hybrid.adapter]), stage, examples).history[0]["seconds"])
 
     images = ImageExamples(split)
     epoch(hybrid.tail, cached), epoch(hybrid, images)

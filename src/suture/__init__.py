@@ -13,8 +13,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from suture.hybrids import Hybrid, chain, save, stitch
+    from suture.explanation import Explanation, explain
+    from suture.hybrids import Fusion, Hybrid, chain, fuse, save, stitch
     from suture.recipes.face import compare, cuts, evaluate, load, load_hybrid, search, split, train
+    from suture.recipes.predict import predict
 
 __version__ = "0.1.0"
 
@@ -25,22 +27,32 @@ FACE = {
     "split": "suture.recipes.face",
     "stitch": "suture.hybrids",
     "chain": "suture.hybrids",
+    "fuse": "suture.hybrids",
     "save": "suture.hybrids",
     "Hybrid": "suture.hybrids",
+    "Fusion": "suture.hybrids",
     "search": "suture.recipes.face",
     "train": "suture.recipes.face",
     "evaluate": "suture.recipes.face",
     "compare": "suture.recipes.face",
+    "predict": "suture.recipes.predict",
+    "explain": "suture.explanation",
+    "Explanation": "suture.explanation",
 }
 
 __all__ = [
+    "Explanation",
+    "Fusion",
     "Hybrid",
     "chain",
     "compare",
     "cuts",
     "evaluate",
+    "explain",
+    "fuse",
     "load",
     "load_hybrid",
+    "predict",
     "save",
     "search",
     "split",

@@ -1,5 +1,6 @@
 """The commands as a person types them: what they print, where, and with which exit code."""
 
+import itertools
 import json
 import os
 import signal
@@ -17,7 +18,8 @@ from suture.cli.app import main
 from suture.errors import SourceError
 from suture.spec.recipe import STEPS
 
-COMMANDS = ("demo", "ls", "layers", "train", "stitch", "search", "sweep", "eval", "compare", "run")
+COMMANDS = ("demo", "ls", "layers", "train", "stitch", "fuse", "tune", "search", "sweep", "eval", "predict")
+COMMANDS += ("explain", "compare", "run")
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +227,7 @@ def test_a_fault_is_told_without_a_traceback_unless_asked(call, monkeypatch):
 
 
 def test_an_interrupted_training_says_so_and_goes_on(tmp_path, material):
-    given = ["train", "zoo:resnet20", "--data", material["data"], "--epochs", "12", "--out", str(tmp_path / "t")]
+    given = ["train", "zoo:resnet20", "--data", material["data"], "--epochs", "40", "--out", str(tmp_path / "t")]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [sys.executable, "-m", "suture", *given],
@@ -242,8 +244,19 @@ def test_an_interrupted_training_says_so_and_goes_on(tmp_path, material):
     assert "interrupted" in err
     assert "Traceback" not in err
     done = len((tmp_path / "t" / "metrics.jsonl").read_text().splitlines())
-    assert 1 <= done < 12
+    assert 1 <= done < 40
     finished = shell(*given, env=environment)
     assert finished.returncode == 0, finished.stderr
     assert f"epoch {done}:" not in finished.stderr
-    assert len((tmp_path / "t" / "metrics.jsonl").read_text().splitlines()) == 12
+    assert len((tmp_path / "t" / "metrics.jsonl").read_text().splitlines()) == 40
+
+
+@pytest.mark.parametrize("command", ["fuse", "stitch", "tune", "search"])
+def test_help_is_as_wide_as_the_terminal(call, command):
+    """No line of a paragraph is much shorter than the terminal, but the last."""
+    code, out, _ = call(command, "--help")
+    assert code == 0
+    lines = [line.strip() for line in out[: out.index("Examples:")].splitlines()]
+    for line, after in itertools.pairwise(lines):
+        if line and after:
+            assert len(line) + len(after.split()[0]) > 110, line

@@ -1,5 +1,6 @@
 """``suture compare`` as a person types it."""
 
+import inspect
 import json
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import suture
 from small import write_npz
 from suture.adapters import AdapterSpec
 from suture.cli import options
+from suture.recipes.text import resolved
+from suture.spec.recipe import EvalStep, Recipe, Splits
 
 A, B = "zoo:tiny10-a", "zoo:tiny10-b"
 
@@ -93,12 +96,28 @@ def test_a_path_is_a_run_only_where_one_is_finished(tmp_path, monkeypatch):
     hybrid = suture.stitch(A, A, "relu3:relu3", adapter=AdapterSpec(start="eye"))
     suture.save(hybrid, "made", [A, A])
     assert options.network_source("made") == "made"
-    assert options.data_of("run:made") is None
     Path("made/result.json").write_text("{}")
     assert options.network_source("made") == "run:made"
     assert options.network_source("made?map=before") == "run:made?map=before"
     assert options.network_source(A) == A
-    assert options.data_of(A) is None
+
+
+def test_a_run_brings_its_data_divided_as_they_were_for_it(tmp_path):
+    given = {name: parameter.default for name, parameter in inspect.signature(options.inputs).parameters.items()}
+    folder = tmp_path / "made"
+    folder.mkdir()
+    own = Splits(test=0.25, group="who.csv:who", duplicates=True)
+    recipe = Recipe(data="npz:x.npz", seed=3, splits=own, skip_bad=True, steps=(EvalStep(model=A),))
+    (folder / "recipe.yaml").write_text(resolved(recipe.as_data()))
+    drawn = own.model_copy(update={"seed": 3, "duplicates": False})
+    found = options.inputs_of(f"run:{folder}", given)
+    assert (found["data"], found["seed"], found["splits"], found["skip_bad"]) == ("npz:x.npz", 3, drawn, True)
+    assert options.inputs_of(f"run:{folder}", given | {"seed": 5})["splits"] == drawn
+    assert options.inputs_of(f"run:{folder}", given | {"test_share": 0.5})["splits"]["test"] == 0.5
+    plain = options.inputs(**given)
+    assert plain["seed"] == 0
+    assert options.inputs_of(f"run:{folder}", given | {"data": "cifar10"}) == plain | {"data": "cifar10"}
+    assert options.inputs_of("run:nowhere", given) == options.inputs_of(A, given) == plain
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_several_labels_are_told_with_their_auc(call, tmp_path):
         (["--lr", "nan"], "stage.lr: Input should be a finite number"),
         (["--momentum", "1"], "stage.momentum: Input should be less than 1"),
         (["--order-seed", "4294967296"], "stage.order_seed: Input should be less than 4294967296"),
-        (["--augment", "rotate"], "stage.augment.0: Input should be 'flip' or 'crop'"),
+        (["--augment", "twirl"], "stage.augment.0: Input should be 'flip', 'crop', 'rotate', 'affine' or 'erase'"),
         (["--save-every", "0"], "--save-every"),
         (["--train-images", "-1"], "--train-images"),
         (["--target", "soft-a"], "--target"),

@@ -12,6 +12,7 @@ from PIL import Image
 
 from data.files import write_celeba, write_mnist
 from suture.data.dataset import DataSet
+from suture.data.examples import ImageExamples
 from suture.data.load import load_data
 from suture.spec.names import DATA
 
@@ -136,6 +137,26 @@ def test_batches_are_float32_rgb_in_0_1_and_the_same_each_time(data):
             assert torch.equal(images, again)
             assert len(labels) == len(images)
         assert torch.equal(torch.cat([labels for _, labels in batches]), split.labels[:7])
+
+
+def test_every_image_has_a_name_that_it_keeps(data):
+    names = [split.name(index) for split in (data.train, data.test) for index in range(len(split))]
+    assert len(set(names)) == len(names)
+    assert data.train.select([5, 2]).name(0) == data.train.name(5)
+    cut = data.with_validation(seed=3)
+    both = {split.name(index) for split in (cut.train, cut.val) for index in range(len(split))}
+    assert both == {data.train.name(index) for index in range(len(data.train))}
+
+
+def test_two_processes_see_what_one_sees(data):
+    examples = ImageExamples(data.train.first(9), ("flip", "crop", "erase"))
+    whole, *parts = (
+        list(examples.epoch(4, torch.Generator().manual_seed(0), share)) for share in ((0, 1), (0, 2), (1, 2))
+    )
+    for (images, labels, _), *own in zip(whole, *parts, strict=True):
+        for rank, (some, its_labels, _) in enumerate(own):
+            assert torch.equal(some, images[rank::2])
+            assert torch.equal(its_labels, labels[rank::2])
 
 
 def test_validation_is_cut_from_training_alone(data):

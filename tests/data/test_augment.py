@@ -5,12 +5,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suture.data.augment import AugmentedImages, augment
+from suture.data.augment import AugmentedImages, apply, augment, draw
 from suture.data.dataset import Split
 from suture.data.examples import ImageExamples
 from suture.data.images import ArrayImages
+from suture.spec.names import AUGMENTATIONS
 
-KINDS = st.lists(st.sampled_from(["flip", "crop"]), unique=True)
+KINDS = st.lists(st.sampled_from(AUGMENTATIONS), unique=True)
+EXACT = st.lists(st.sampled_from(["flip", "crop", "erase"]), unique=True)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -21,18 +23,44 @@ def distinct(n: int, height: int = 8, width: int = 8) -> torch.Tensor:
     return torch.arange(1, 1 + n * 3 * height * width, dtype=torch.float32).view(n, 3, height, width)
 
 
-@given(st.integers(1, 4), st.integers(1, 20), st.integers(1, 20), KINDS, st.integers(0, 9), st.booleans())
-def test_an_image_keeps_its_shape_and_gains_only_black(n, height, width, kinds, seed, as_bytes):
+@given(st.integers(0, 4), st.integers(1, 20), st.integers(1, 20), KINDS, st.integers(0, 9), st.booleans())
+def test_an_image_keeps_its_shape_and_its_range(n, height, width, kinds, seed, as_bytes):
     images = distinct(n, height, width)
-    images = images.to(torch.uint8) if as_bytes else images
+    images = images.to(torch.uint8) if as_bytes else images / (images.max() if n else 1)
     before = images.clone()
     changed = augment(images, kinds, seeded(seed))
     assert changed.shape == images.shape
     assert changed.dtype == images.dtype
     assert torch.equal(images, before)
     for old, new in zip(images, changed, strict=True):
-        assert set(new.flatten().tolist()) <= {0, *old.flatten().tolist()}
+        assert 0 <= new.min() <= new.max() <= old.max() * (1 + 1e-6)
     assert torch.equal(augment(images, kinds, seeded(seed)), changed)
+
+
+@given(st.integers(1, 4), st.integers(1, 20), st.integers(1, 20), EXACT, st.integers(0, 9))
+def test_what_moves_whole_pixels_adds_only_black(n, height, width, kinds, seed):
+    images = distinct(n, height, width)
+    for old, new in zip(images, augment(images, kinds, seeded(seed)), strict=True):
+        assert set(new.flatten().tolist()) <= {0, *old.flatten().tolist()}
+
+
+@given(st.integers(1, 5), KINDS, st.integers(0, 9))
+def test_flips_and_crops_are_drawn_before_the_rest(n, kinds, seed):
+    """So that what runs before there were others drew is what they draw again."""
+    changes, generator = draw(n, 16, kinds, seeded(seed)), seeded(seed)
+    if "crop" in kinds:
+        assert torch.equal(changes.shift, torch.randint(0, 5, (2, n), generator=generator))
+    if "flip" in kinds:
+        assert torch.equal(changes.flipped, torch.rand(n, generator=generator) < 0.5)
+    assert (changes.shift is None, changes.flipped is None) == ("crop" not in kinds, "flip" not in kinds)
+
+
+@given(st.integers(1, 6), KINDS, st.integers(0, 9), st.lists(st.integers(0, 5), max_size=6))
+def test_the_changes_of_some_images_are_those_they_have_among_all(n, kinds, seed, indices):
+    images, rows = distinct(n, 9, 7), torch.tensor([i for i in indices if i < n], dtype=torch.long)
+    changes = draw(n, 7, kinds, seeded(seed))
+    torch.testing.assert_close(apply(images[rows], changes.of(rows)), apply(images, changes)[rows])
+    torch.testing.assert_close(apply(images[1::2], changes.of(slice(1, None, 2))), apply(images, changes)[1::2])
 
 
 def test_nothing_is_changed_when_nothing_is_asked():

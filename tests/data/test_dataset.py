@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raising import raises
-from suture.data.dataset import DataSet, Split, order_is_random, validation_indices
+from suture.data.dataset import DataSet, Split
+from suture.data.holdout import order_is_random, validation_indices
 from suture.data.images import ArrayImages
 from suture.data.load import load_data
 from suture.errors import DataError

@@ -17,6 +17,11 @@ def pixels(height=6, width=9, seed=0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """One part of a PNG."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
 def as_tensor(array: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(array).permute(2, 0, 1)
 
@@ -38,6 +43,88 @@ def test_sixteen_bits_are_scaled_to_eight(tmp_path, name):
     deep = np.array([[0, 128, 257 * 7], [257 * 200, 65534, 65535]], dtype=np.uint16)
     Image.fromarray(deep).save(tmp_path / name)
     assert read_image(tmp_path / name)[0].tolist() == [[0, 0, 7], [200, 255, 255]]
+
+
+def png16(array: np.ndarray) -> bytes:
+    """A 16-bit PNG of (H, W, 1), grey, or with 2, 3 or 4 channels: grey and alpha, RGB, RGB and alpha."""
+    height, width, channels = array.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def tiff16(array: np.ndarray, order: str) -> bytes:
+    """An uncompressed 16-bit TIFF of (H, W, 1) or (H, W, 3), of either byte order."""
+    height, width, channels = array.shape
+    count = 9
+    depths = 8 + 2 + 12 * count + 4
+    tags = {
+        256: (4, 1, width),
+        257: (4, 1, height),
+        258: (3, channels, depths if channels > 2 else 16),
+        259: (3, 1, 1),
+        262: (3, 1, 2 if channels == 3 else 1),
+        273: (4, 1, depths + 2 * channels),
+        277: (3, 1, channels),
+        278: (4, 1, height),
+        279: (4, 1, array.nbytes),
+    }
+    content = {"<": b"II", ">": b"MM"}[order] + struct.pack(f"{order}HIH", 42, 8, count)
+    for tag, (kind, many, value) in tags.items():
+        short = kind == 3 and many == 1
+        content += struct.pack(
+            f"{order}HHIHH" if short else f"{order}HHII", tag, kind, many, *([value, 0] if short else [value])
+        )
+    content += struct.pack(f"{order}I{channels}H", 0, *[16] * channels)
+    return content + array.astype(f"{order}u2").tobytes()
+
+
+def deep(channels: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 2**16, (5, 7, channels)).astype(np.uint16)
+
+
+def test_sixteen_bit_grey_is_rounded_to_the_nearest(tmp_path):
+    expected = torch.from_numpy(np.round(deep(1)[..., 0] / 257).astype(np.uint8)).expand(3, -1, -1)
+    for name, content in (("a.png", png16(deep(1))), *((f"{o}.tif", tiff16(deep(1), o)) for o in "<>")):
+        (tmp_path / name).write_bytes(content)
+        assert torch.equal(read_image(tmp_path / name), expected)
+
+
+def test_sixteen_bit_colour_is_right_to_one_of_256_levels(tmp_path):
+    whole = np.concatenate([deep(3), np.full_like(deep(1), 2**16 - 1)], 2)
+    contents = {
+        "rgb.png": png16(deep(3)),
+        "rgba.png": png16(whole),
+        "little.tif": tiff16(deep(3), "<"),
+        "big.tif": tiff16(deep(3), ">"),
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+        found = read_image(tmp_path / name).permute(1, 2, 0).numpy().astype(float)
+        assert np.abs(found - deep(3) / 257).max() <= 1
+    (tmp_path / "la.png").write_bytes(png16(whole[..., [0, 3]]))
+    assert np.abs(read_image(tmp_path / "la.png").numpy() - deep(3)[..., 0] / 257).max() <= 1
+
+
+def test_twelve_bits_in_sixteen_stay_dark(tmp_path):
+    (tmp_path / "a.png").write_bytes(png16(np.full((2, 2, 1), 4095, np.uint16)))
+    assert (read_image(tmp_path / "a.png") == 16).all()
+
+
+@pytest.mark.parametrize("values", [[-1000, 3000], [0, 70000]])
+def test_whole_numbers_of_unknown_range_are_refused(tmp_path, values):
+    Image.fromarray(np.array([values], dtype=np.int32)).save(tmp_path / "a.tif")
+    with raises(DataError, "a.tif", f"its pixels go from {values[0]} to {values[1]}, which is no range of 16 bits"):
+        read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("mode", ["LA", "PA", "CMYK", "RGBA", "RGBX", "P", "1"])
+def test_every_usual_mode_becomes_rgb(tmp_path, mode):
+    image = Image.fromarray(np.array([[[0] * 3, [255] * 3]], dtype=np.uint8))
+    image = image.convert("P").convert("PA") if mode == "PA" else image.convert(mode)
+    image.save(tmp_path / "a.tif")
+    assert read_image(tmp_path / "a.tif").tolist() == [[[0, 255]]] * 3
 
 
 def test_a_bilevel_image_is_black_and_white(tmp_path):
@@ -96,10 +183,6 @@ def test_a_thin_image_takes_little_memory(tmp_path):
 
 def bomb() -> bytes:
     """A PNG of a few bytes that says it is 50,000 pixels wide and high."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
     header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
@@ -154,6 +237,7 @@ def test_selecting_is_indexing(images, indices):
     assert whole.dtype == torch.uint8
     assert torch.equal(whole, torch.stack([as_tensor(pixels(8, 8, seed)) for seed in range(5)]))
     assert torch.equal(images.batch(indices), whole[list(indices)])
+    assert images.batch([]).shape == (0, 3, 8, 8)
     chosen = images.select(indices)
     assert len(chosen) == len(indices)
     assert torch.equal(chosen.batch(range(len(indices))), whole[list(indices)])

@@ -14,7 +14,7 @@ from suture.errors import TrainingError
 from suture.sources import load
 from suture.spec.names import OPTIMIZERS, SCHEDULES
 from suture.spec.stage import Stage
-from suture.training import Hooks, Moving, train
+from suture.training import Hooks, Moving, Trained, train
 from suture.training.schedules import SCHEDULES as CURVES
 
 SOURCE = "zoo:tiny10@none"
@@ -50,13 +50,13 @@ def test_broken_off_and_gone_on_ends_with_the_same_weights(tmp_path, split, opti
         train(broken, Moving([broken]), plan, examples, seed=4, state=state, hooks=Hooks(epoch=stop))
     again = load(SOURCE)
     went_on = train(again, Moving([again]), plan, examples, seed=4, state=state)
-    assert [epoch["loss"] for epoch in went_on] == [epoch["loss"] for epoch in told]
+    assert [epoch["loss"] for epoch in went_on.history] == [epoch["loss"] for epoch in told.history]
     assert all(torch.equal(tensor, whole.state_dict()[name]) for name, tensor in again.state_dict().items())
 
 
 def test_it_learns(split):
     network = load(SOURCE)
-    history = train(network, Moving([network]), stage(epochs=12), ImageExamples(split))
+    history = train(network, Moving([network]), stage(epochs=12), ImageExamples(split)).history
     assert history[-1]["loss"] < 0.5 * history[0]["loss"]
     assert [epoch["epoch"] for epoch in history] == list(range(1, 13))
 
@@ -85,7 +85,7 @@ def test_flags_are_put_back_when_training_fails(split):
 def test_precisions_may_follow_each_other(split):
     network = load(SOURCE)
     for precision in ("bf16", "fp32"):
-        history = train(network, Moving([network]), stage(precision=precision, epochs=1), ImageExamples(split))
+        history = train(network, Moving([network]), stage(precision=precision, epochs=1), ImageExamples(split)).history
         assert math.isfinite(history[0]["loss"])
     assert all(p.dtype == torch.float32 for p in network.parameters())
 
@@ -101,7 +101,7 @@ def test_the_callers_random_state_is_left_alone(split):
 def test_no_epochs_change_nothing(split):
     network = load(SOURCE)
     before = copy.deepcopy(network.state_dict())
-    assert train(network, Moving([network]), stage(epochs=0), ImageExamples(split)) == []
+    assert train(network, Moving([network]), stage(epochs=0), ImageExamples(split)) == Trained([], 0)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
@@ -115,7 +115,7 @@ def test_patience_ends_a_training_that_stands_still(split):
         ImageExamples(split),
         evaluate=lambda _: {"accuracy": next(scores)},
     )
-    assert [epoch["val_accuracy"] for epoch in history] == [0.1, 0.5, 0.5, 0.4]
+    assert [epoch["val_accuracy"] for epoch in history.history] == [0.1, 0.5, 0.5, 0.4]
 
 
 def test_batches_are_told(split):
@@ -146,9 +146,9 @@ def test_cached_activations_train_the_same_as_the_encoder_run_anew(split):
         tail = nn.Sequential(halves[1], nn.AdaptiveAvgPool2d(1), nn.Flatten(), network.body.fc)
         if cached:
             examples = cache_activations(encoder, split)
-            history = train(tail, Moving([tail]), plan, examples)
+            history = train(tail, Moving([tail]), plan, examples).history
         else:
             whole = nn.Sequential(encoder, tail)
-            history = train(whole, Moving([tail]), plan, ImageExamples(split))
+            history = train(whole, Moving([tail]), plan, ImageExamples(split)).history
         results.append([epoch["loss"] for epoch in history])
     assert results[0] == pytest.approx(results[1], rel=1e-4)

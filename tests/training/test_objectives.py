@@ -11,9 +11,11 @@ from suture.adapters import AdapterSpec, build
 from suture.spec.cut import Cut, Layout
 from suture.spec.names import TARGETS
 from suture.spec.objective import SOFT, Objective
-from suture.training import criterion
-from suture.training.objectives import labels_only, soft
+from suture.spec.stage import Stage
+from suture.training import criterion, hard
+from suture.training.objectives import soft
 
+LABELS = hard(Stage())
 CUT = Cut("x", Layout.NC, (6,), None, 0, 0, 0, 0)
 ADAPTER = build(AdapterSpec(start="random"), CUT, CUT)
 
@@ -29,13 +31,13 @@ def batch():
 
 def loss_of(batch, seen=None, **fields) -> torch.Tensor:
     logits, labels, known = batch
-    return criterion(Objective(**fields), 0.0, (ADAPTER,), seen or {})(logits, labels, known)
+    return criterion(Objective(**fields), LABELS, (ADAPTER,), seen or {})(logits, labels, known)
 
 
 def test_hard_is_the_cross_entropy_with_the_labels(batch):
     logits, labels, known = batch
     torch.testing.assert_close(loss_of(batch), F.cross_entropy(logits, labels))
-    smoothed = criterion(Objective(), 0.2, (ADAPTER,), {})(logits, labels, known)
+    smoothed = criterion(Objective(), hard(Stage(label_smoothing=0.2)), (ADAPTER,), {})(logits, labels, known)
     torch.testing.assert_close(smoothed, F.cross_entropy(logits, labels, label_smoothing=0.2))
 
 
@@ -56,7 +58,7 @@ def test_soft_targets_are_the_answers_of_the_parents(batch, temperature):
 def test_a_hybrid_that_answers_as_b_cannot_do_better(batch):
     _, labels, known = batch
     own = known["b"].clone().requires_grad_()
-    criterion(Objective(target="soft-b"), 0.0, (ADAPTER,), {})(own, labels, known).backward()
+    criterion(Objective(target="soft-b"), LABELS, (ADAPTER,), {})(own, labels, known).backward()
     torch.testing.assert_close(own.grad, torch.zeros_like(own), atol=1e-7, rtol=0)
 
 
@@ -64,7 +66,7 @@ def test_no_target_but_hard_looks_at_the_labels(batch):
     logits, labels, known = batch
     seen = {"cut": torch.ones(8, 6), "penultimate": torch.ones(8, 6)}
     for target in TARGETS:
-        loss = criterion(Objective(target=target), 0.0, (ADAPTER,), seen)
+        loss = criterion(Objective(target=target), LABELS, (ADAPTER,), seen)
         same = torch.equal(loss(logits, labels, known), loss(logits, (labels + 1) % 5, known))
         assert same == (target != "hard")
 
@@ -105,10 +107,10 @@ def test_several_labels_an_image_are_learnt_one_by_one():
     logits, other = torch.randn(4, 3), torch.randn(4, 3)
     labels = torch.tensor([[0.0, 1, 1], [1, 0, 0], [1, 1, 1], [0, 0, 0]])
     wanted = F.binary_cross_entropy(logits.sigmoid(), labels)
-    torch.testing.assert_close(labels_only()(logits, labels, {}), wanted)
+    torch.testing.assert_close(LABELS(logits, labels, {}), wanted)
     wanted = F.binary_cross_entropy((logits / 2).sigmoid(), (other / 2).sigmoid())
     torch.testing.assert_close(soft(logits, other, 2.0, multiple=True), wanted)
-    told = criterion(Objective(target="soft-a"), 0.0, (ADAPTER,), {})(logits, labels, {"a": other})
+    told = criterion(Objective(target="soft-a"), LABELS, (ADAPTER,), {})(logits, labels, {"a": other})
     torch.testing.assert_close(told, F.binary_cross_entropy(logits.sigmoid(), other.sigmoid()))
 
 

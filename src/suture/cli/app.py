@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from rich.console import Console
 
 from suture.errors import RecipeError, SutureError
+from suture.runs.processes import rank
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,7 +38,8 @@ def build(kind: type[Model], **fields: Any) -> Model:
         return kind(**fields)
     except ValidationError as error:
         found = error.errors()
-        inner = {one["loc"][:-1] for one in found if one["loc"]}  # of a list with a bad item nothing else is said
+        # Of a list with a bad item nothing else is said.
+        inner = {one["loc"][:end] for one in found for end in range(1, len(one["loc"]))}
         found = [one for one in found if not (one["type"] == "too_short" and one["loc"] in inner)]
         given, expected, instead = _told(found)
         raise RecipeError(given, expected=expected, instead=instead) from error
@@ -56,13 +59,25 @@ def _told(errors: list[Any]) -> tuple[str, str, str]:
     return "; ".join(given), "values that fit", "the same command with --help for what each takes"
 
 
+def flowing(text: str) -> str:
+    """Paragraphs without line breaks of their own, so that help is as wide as the terminal."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
     from suture.cli import commands  # noqa: F401  registers every command
 
+    for command in app.registered_commands:
+        if command.callback is not None:
+            command.callback.__doc__ = flowing(command.callback.__doc__ or "")
+
     # Threads that wait should sleep: spinning, they slow small networks tenfold wherever a core is busy otherwise.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     given = sys.argv[1:] if arguments is None else arguments
+    if rank():
+        # Of several processes the first one alone tells the result.
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
     errors = Console(stderr=True)

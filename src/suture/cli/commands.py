@@ -1,5 +1,22 @@
 """Every command, one module each; importing them registers them, in the order that help shows."""
 
-from suture.cli import demo, stitch, search, sweep, train, run, ls, layers, evaluate, compare  # noqa: I001
+# ruff: noqa: I001
+from suture.cli import demo, stitch, fuse, search, sweep, train, tune, run
+from suture.cli import ls, layers, evaluate, predict, explain, compare
 
-__all__ = ["compare", "demo", "evaluate", "layers", "ls", "run", "search", "stitch", "sweep", "train"]
+__all__ = [
+    "compare",
+    "demo",
+    "evaluate",
+    "explain",
+    "fuse",
+    "layers",
+    "ls",
+    "predict",
+    "run",
+    "search",
+    "stitch",
+    "sweep",
+    "train",
+    "tune",
+]

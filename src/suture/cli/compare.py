@@ -43,7 +43,7 @@ def compare(
     """
     a, b = options.network_source(a), options.network_source(b)
     step = build(CompareStep, a=a, b=b, measure=words(measure), layers=words(layers), split=split, first=first)
-    recipe = options.recipe(step, take(options.inputs, given | {"data": given["data"] or options.data_of(a)}))
+    recipe = options.recipe(step, options.inputs_of(a, given))
     told = take(options.outputs, given)
     if told["name"] or told["out"] or told["print_config"]:
         options.carry_out(recipe, "compare", compare_table, told)

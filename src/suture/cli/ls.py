@@ -18,20 +18,20 @@ from suture.cli.app import app
 from suture.errors import UsageError, listed, nearest
 from suture.spec import names
 
-KINDS = ("models", "data", "adapters", "runs")
+KINDS = ("models", "data", "adapters", "fusions", "recipes", "runs")
 FAMILIES = 24
 FEW, MANY = 16, 100
 
 
 @app.command("ls", rich_help_panel="Look")
 def ls(
-    what: Annotated[str, typer.Argument(help="models, data, adapters or runs.")] = "models",
+    what: Annotated[str, typer.Argument(help="models, data, adapters, fusions, recipes or runs.")] = "models",
     filter: Annotated[
         str, typer.Option(help="Only names that contain this, or fit it where it has a * or ?. Case does not matter.")
     ] = "",
     json: options.Json = False,
 ) -> None:
-    """What there is: networks by source, data sets, adapters, finished runs. Nothing is fetched.
+    """What there is: networks by source, data sets, adapters, fusions, recipes, runs. Nothing is fetched.
 
     Examples:
 
@@ -77,6 +77,10 @@ def _entries(what: str) -> list[dict[str, Any]]:
         return [{"name": name, "what": told.get(name, f"{name}[:ROOT]")} for name in names.DATA]
     if what == "adapters":
         return [{"name": name, "what": "adapter"} for name in names.ADAPTERS]
+    if what == "fusions":
+        return [{"name": name, "what": "suture fuse A B --method " + name} for name in names.FUSIONS]
+    if what == "recipes":
+        return [{"name": name, "what": f"suture run {name} --data folder:PATH"} for name in names.PRESETS]
     if what == "runs":
         paths = sorted(Path("runs").glob("*/recipe.yaml"))
         state = {True: "finished", False: "not finished; the same command goes on"}

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,29 +12,56 @@ import typer
 from rich.console import Console, RenderableType
 
 from suture.cli.app import build
+from suture.cli.groups import take
 from suture.cli.watch import ConsoleWatch
 from suture.recipes.read import read_recipe
 from suture.recipes.text import resolved
 from suture.runs import check_run
 from suture.runs.folder import RECIPE, RESULT
+from suture.runs.processes import rank
 from suture.spec.recipe import Recipe, Step
 
 DATA_HELP = (
     "sample, cifar10, cifar100, mnist, fashion-mnist, celeba (:ROOT behind names a folder), folder:PATH or npz:PATH"
 )
+_data = partial(typer.Option, rich_help_panel="Data")
 Table = Callable[[dict[str, Any]], RenderableType]
 Trust = Annotated[bool, typer.Option("--trust-code", help="Allow python: sources, which run code")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else")]
 
 
 def inputs(
-    data: Annotated[str | None, typer.Option(help=DATA_HELP, show_default="sample")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random")] = 0,
+    data: Annotated[str | None, _data(help=DATA_HELP, show_default="sample")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of everything random", show_default="0")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 or mps")] = "auto",
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out image files that cannot be read")] = False,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Only operations that give the same bits every time")
+    ] = False,
+    skip_bad: Annotated[bool, _data("--skip-bad", help="Leave out image files that cannot be read")] = False,
+    test_share: Annotated[
+        float, _data(min=0, max=0.999, help="Share to hold out as test, where the data have none")
+    ] = 0.0,
+    val_share: Annotated[
+        float | None, _data(max=0.999, help="Share of training to hold out for validation", show_default="a tenth")
+    ] = None,
+    group: Annotated[
+        str | None, _data(metavar="FILE.csv:COLUMN", help="Images alike in a column never stand on two sides")
+    ] = None,
+    split_seed: Annotated[int | None, _data(min=0, help="Seed of the test share; else --seed")] = None,
+    check_duplicates: Annotated[
+        bool, _data("--check-duplicates", help="Look for nearly equal images on two sides")
+    ] = False,
 ) -> dict[str, Any]:
     """Fields of a Recipe. No data are ``sample``: a command that knows better data says so before."""
-    return dict(locals()) | {"data": data or "sample"}
+    splits = {
+        "test": test_share,
+        "val": val_share,
+        "group": group,
+        "duplicates": check_duplicates,
+        "seed": split_seed,
+    }
+    fields = {"seed": seed or 0, "device": device, "deterministic": deterministic, "skip_bad": skip_bad}
+    return fields | {"data": data or "sample", "splits": splits}
 
 
 def outputs(
@@ -59,17 +87,33 @@ def network_source(text: str) -> str:
     return f"run:{text}" if (Path(text.partition("?")[0]) / RESULT).is_file() else text
 
 
-def data_of(source: str) -> str | None:
-    """The data of the recipe that a ``run:`` source comes from; None of any other source. Raises RecipeError."""
+def inputs_of(source: str, given: dict[str, Any]) -> dict[str, Any]:
+    """``inputs`` for a network that is looked at: a run brings its own data, divided as they were for it.
+
+    Where data are given, or where the source is no ``run:``, they are as given. Raises RecipeError.
+    """
+    fields, told = take(inputs, given), _recipe_of(source)
+    if given["data"] or told is None:
+        return fields
+    if fields["splits"] == inputs()["splits"]:
+        drawn = told.seed if told.splits.seed is None else told.splits.seed
+        fields["splits"] = told.splits.model_copy(update={"seed": drawn, "duplicates": False})
+    seed = told.seed if given["seed"] is None else given["seed"]
+    return fields | {"data": told.data, "seed": seed, "skip_bad": given["skip_bad"] or told.skip_bad}
+
+
+def _recipe_of(source: str) -> Recipe | None:
+    """The recipe that a ``run:`` source comes from."""
     if not source.startswith("run:"):
         return None
     folder = Path(source.removeprefix("run:").partition("?")[0])
     recipes = [place / RECIPE for place in (folder, Path("runs") / folder) if (place / RECIPE).is_file()]
-    return read_recipe(recipes[0]).data if recipes else None
+    return read_recipe(recipes[0]) if recipes else None
 
 
 def watch(quiet: bool) -> ConsoleWatch:
-    return ConsoleWatch(Console(stderr=True), quiet)
+    """Of several processes the first one alone speaks."""
+    return ConsoleWatch(Console(stderr=True), quiet or rank() > 0)
 
 
 def run_folder(verb: str, name: str | None, path: Path | None) -> Path:

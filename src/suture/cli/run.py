@@ -12,6 +12,8 @@ from suture.cli.groups import adding, take
 TABLES: dict[str, options.Table] = {
     "train": tables.train_table,
     "stitch": tables.stitch_table,
+    "fuse": tables.fuse_table,
+    "tune": tables.tune_table,
     "search": tables.search_table,
     "eval": tables.eval_table,
     "compare": tables.compare_table,
@@ -22,7 +24,7 @@ TABLES: dict[str, options.Table] = {
 @app.command(rich_help_panel="Build")
 @adding(options.outputs)
 def run(
-    file: Annotated[Path, typer.Argument(help="A recipe: a YAML file.")],
+    file: Annotated[Path, typer.Argument(help="A recipe: a YAML file, or a name of suture ls recipes.")],
     data: Annotated[str | None, typer.Option(help="Instead of the recipe's data")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the recipe's seed")] = None,
     device: Annotated[str | None, typer.Option(help="Instead of the recipe's device")] = None,
@@ -37,11 +39,13 @@ def run(
       suture run my-hybrid.yaml
 
       suture run runs/demo/recipe.yaml --name again --seed 1
+
+      suture run hybrid-cnn --data folder:scans
     """
-    from suture.recipes.read import read_recipe
+    from suture.recipes.read import find_recipe, read_recipe
 
     flags = {"data": data, "seed": seed, "device": device}
-    recipe = read_recipe(file, {key: value for key, value in flags.items() if value is not None})
+    recipe = read_recipe(find_recipe(file), {key: value for key, value in flags.items() if value is not None})
     told = take(options.outputs, given)
     told["name"] = told["name"] or recipe.name or file.stem
     options.carry_out(recipe, "run", TABLES[recipe.steps[-1].verb], told)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
+from suture.errors import UsageError
 from suture.spec.names import (
     AUGMENTATIONS,
     CLASS_WEIGHTS,
@@ -26,6 +27,9 @@ def stage(
     epochs: Annotated[int, _training(min=0, help="Passes over the training images")] = 30,
     optimizer: Annotated[str, _training(help=", ".join(OPTIMIZERS))] = "adam",
     lr: Annotated[float, _training(help="Learning rate (its peak, where a schedule moves it)")] = 1e-3,
+    lr_of: Annotated[
+        str, _training(help="Rates of their own for parts, in place of --lr: head=1e-3,decoder=1e-5")
+    ] = "",
     weight_decay: Annotated[float, _training(min=0, help="Weight decay")] = 0.0,
     momentum: Annotated[float, _training(min=0, help="Momentum of sgd (Nesterov)")] = 0.9,
     schedule: Annotated[
@@ -58,9 +62,9 @@ def stage(
         int | None, _training(min=1, help="Keep the weights (of a stitch its map) every so many steps")
     ] = None,
 ) -> dict[str, Any]:
-    """Fields of a Stage; its own check sees whether they fit."""
+    """Fields of a Stage; its own check sees whether they fit. Raises UsageError."""
     fields = dict(locals())
-    return fields | {"moves": words(fields.pop("train")), "augment": words(augment)}
+    return fields | {"moves": words(fields.pop("train")), "lr_of": rates(lr_of), "augment": words(augment)}
 
 
 def objective(
@@ -83,6 +87,19 @@ def objective(
 ) -> dict[str, Any]:
     """The ``objective`` of a Stage."""
     return {"objective": dict(locals())}
+
+
+def rates(text: str) -> dict[str, str]:
+    """``head=1e-3,backbones=1e-5`` by part; whether they are rates is for the Stage to say. Raises UsageError."""
+    pairs = [word.partition("=") for word in words(text)]
+    found = {part.strip(): rate.strip() for part, _, rate in pairs}
+    if not all(part and rate for part, rate in found.items()) or len(found) < len(pairs):
+        raise UsageError(
+            f"--lr-of {text} does not give each part one rate",
+            expected="PART=RATE with commas, each part once",
+            instead="--lr-of head=1e-3,backbones=1e-5",
+        )
+    return found
 
 
 def words(text: str) -> tuple[str, ...]:

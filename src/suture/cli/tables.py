@@ -6,7 +6,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from suture.cli.reports import report_parts
 from suture.errors import listed
+from suture.reporting import fusions
 from suture.reporting.card import lines, place, sentence
 from suture.reporting.sweeps import Spread, over_seeds, spelled_value
 from suture.spec.plan import Plan
@@ -36,13 +38,15 @@ def train_table(result: dict[str, Any]) -> Group:
 
 def eval_table(result: dict[str, Any]) -> Group:
     several = "attributes" in result
-    table = Table(title=f"{result['data']}, {result['split']}, {result['n']} images", title_justify="left")
+    views = f", test-time augmentation {result['tta']}" if "tta" in result else ""
+    table = Table(title=f"{result['data']}, {result['split']}, {result['n']} images{views}", title_justify="left")
     table.add_column("network", overflow="fold")
     for column in ("mean accuracy", "mean AUC", "cross-entropy") if several else ("accuracy", "cross-entropy"):
         table.add_column(column, justify="right")
     auc = [nats(result["auc"])] if several else []
     table.add_row(Text(result["network"]), share(result["accuracy"]), *auc, nats(result["cross_entropy"]))
-    return Group(table, *_without_auc(result))
+    report = report_parts(result["report"]) if "report" in result else []
+    return Group(table, *_without_auc(result), *report)
 
 
 def _without_auc(result: dict[str, Any]) -> list[Text]:
@@ -71,6 +75,40 @@ def stitch_table(result: dict[str, Any]) -> Group:
             table.add_row(words, right, surprise, "", alike, style="bold" if which == "after" else "")
     names = [Text(f"{side.upper()}: {part.origin}") for side, part in zip(result["parents"], plan.parts, strict=True)]
     return Group(*names, table, *(Text(warning) for warning in result["warnings"]))
+
+
+def fuse_table(result: dict[str, Any]) -> Group:
+    """The fusion, and each backbone that was trained alone; then what that says."""
+    names = [Text(f"{letter.upper()}: {source}") for letter, source in result["networks"].items()]
+    split, several = result["split"], "attributes" in result
+    table = Table(title=f"{result['data']}, {split}, {result['n'][split]} images", title_justify="left")
+    table.add_column("", no_wrap=True)
+    for column in ("accuracy", "cross-entropy", *(["mean AUC"] if several else [])):
+        table.add_column(column, justify="right")
+    own = nats(result["cross_entropy"])
+    for what, told in result["over_seeds"].items():
+        surprise = own if what == "fused" else nats(result["alone"][what]["cross_entropy"])
+        auc = [nats(result["auc"])] if several else []
+        style = "bold" if what == "fused" else ""
+        table.add_row(fusions.name(result, what), fusions.spread(told), surprise, *auc, style=style)
+    if result["over_folds"]:
+        count = len(result["over_folds"]["values"])
+        table.add_row(f"{count} folds, held out", fusions.spread(result["over_folds"]), "", *([""] if several else []))
+    return Group(*names, table, Text(fusions.verdict(result)))
+
+
+def tune_table(result: dict[str, Any]) -> Group:
+    """The trials, best first, then the fusion that was trained like the best."""
+    told = result["tuning"]
+    table = Table(title=f"{len(told['trials'])} trials", title_justify="left")
+    names = [name for name in told["trials"][0] if name != "val_accuracy"]
+    for name in (*names, "validation"):
+        table.add_column(name, justify="right")
+    for trial in sorted(told["trials"], key=lambda trial: -(trial["val_accuracy"] or 0)):
+        cells = [trial[name] if isinstance(trial[name], (str, int)) else f"{trial[name]:.3g}" for name in names]
+        style = "bold" if trial["number"] == told["best"] else ""
+        table.add_row(*map(str, cells), share(trial["val_accuracy"]), style=style)
+    return Group(table, fuse_table(result))
 
 
 def search_table(result: dict[str, Any]) -> Group:

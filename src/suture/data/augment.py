@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from suture.data.erase import Boxes, draw_boxes, erase
 from suture.data.images import Images
+from suture.data.warp import Warp, draw_warp, warp
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,23 +20,33 @@ class Changes:
     pad: int
     shift: Tensor | None
     flipped: Tensor | None
+    warp: Warp | None = None
+    boxes: Boxes | None = None
 
-    def of(self, indices: Tensor) -> "Changes":
+    def of(self, indices: Tensor | slice) -> "Changes":
         """The changes of some of the images."""
-        shift = None if self.shift is None else self.shift[:, indices]
-        return Changes(self.pad, shift, None if self.flipped is None else self.flipped[indices])
+        return Changes(
+            self.pad,
+            None if self.shift is None else self.shift[:, indices],
+            None if self.flipped is None else self.flipped[indices],
+            None if self.warp is None else self.warp.of(indices),
+            None if self.boxes is None else self.boxes.of(indices),
+        )
 
 
 def draw(n: int, side: int, kinds: Sequence[str], generator: torch.Generator) -> Changes:
     """Changes for ``n`` images with a shorter side of ``side`` pixels.
 
     ``flip``: left-right with probability one half. ``crop``: shift by up to an eighth of the side in both
-    directions, black where the image ends (He et al. 2016, arXiv 1512.03385, section 4.2).
+    directions, black where the image ends (He et al. 2016, arXiv 1512.03385, section 4.2). ``rotate`` and
+    ``affine``: see ``draw_warp``. ``erase``: see ``draw_boxes``. Crop comes first, then flip and the rest.
     """
     pad = max(side // 8, 1)
     shift = torch.randint(0, 2 * pad + 1, (2, n), generator=generator) if "crop" in kinds else None
     flipped = torch.rand(n, generator=generator) < 0.5 if "flip" in kinds else None
-    return Changes(pad, shift, flipped)
+    warped = draw_warp(n, kinds, generator)
+    boxes = draw_boxes(n, generator) if "erase" in kinds else None
+    return Changes(pad, shift, flipped, warped, boxes)
 
 
 def apply(images: Tensor, changes: Changes) -> Tensor:
@@ -43,6 +55,10 @@ def apply(images: Tensor, changes: Changes) -> Tensor:
         images = _shift(images, changes.pad, changes.shift)
     if changes.flipped is not None:
         images = torch.where(changes.flipped.view(-1, 1, 1, 1), images.flip(-1), images)
+    if changes.warp is not None:
+        images = warp(images, changes.warp)
+    if changes.boxes is not None:
+        images = erase(images, changes.boxes)
     return images
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from suture.data.augment import augment
 from suture.data.dataset import Split
 from suture.data.examples import Teach, nothing
+from suture.data.sampling import order
 from suture.errors import DataError
 
 IN_MEMORY = 2 * 2**30
@@ -36,16 +37,22 @@ class Activations:
     views: int = 1
     keeper: Any = None
     known: Mapping[str, Tensor] = field(default_factory=dict)
+    sampling: str = "shuffled"
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def epoch(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Mapping[str, Tensor]]]:
-        order = torch.randperm(len(self), generator=generator)
+    def epoch(
+        self, size: int, generator: torch.Generator, share: tuple[int, int] = (0, 1)
+    ) -> Iterator[tuple[Tensor, Tensor, Mapping[str, Tensor]]]:
+        """Batches of ``size`` images. Of ``share`` = (rank, world) the same batches, of each this process's part."""
+        rank, world = share
+        drawn = order(self.labels, self.sampling, generator)
         view = torch.randint(self.views, (len(self),), generator=generator)
-        for part in order.split(size):
-            rows = view[part] * len(self) + part
-            yield self.values[rows], self.labels[part], {name: rest[rows] for name, rest in self.known.items()}
+        for part in drawn.split(size):
+            own = part[rank::world]
+            rows = view[own] * len(self) + own
+            yield self.values[rows], self.labels[own], {name: rest[rows] for name, rest in self.known.items()}
 
     def batches(self, size: int = BATCH) -> Iterator[tuple[Tensor, Tensor]]:
         """The first view, in file order."""

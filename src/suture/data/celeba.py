@@ -44,7 +44,7 @@ def read_celeba(where: str, options: Options) -> DataSet:
         names = [name for name, own in parts.items() if own == part and name in whole]
         if names:
             images = FileImages([folder / FACES / name for name in names], options.size)
-            splits[part] = Split(images, labels[[rows[name] for name in names]])
+            splits[part] = Split(images, labels[[rows[name] for name in names]], tuple(names))
     if "train" not in splits:
         raise DataError(
             f"celeba: {folder} holds no training images",

@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from suture.data.holdout import validation_indices
 from suture.data.images import Images
 from suture.errors import DataError
 
@@ -17,13 +18,23 @@ SplitName = Literal["train", "val", "test"]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images with their labels: classes (n,) int64, or, multi-label, (n, k) float32 of 0 and 1."""
+    """Images with their labels: classes (n,) int64, or, multi-label, (n, k) float32 of 0 and 1.
+
+    ``names`` tell the images apart: a file's path in its folder, or as ``train/123`` the place in an array.
+    ``groups`` (n,) int64 numbers what images share that may not stand on two sides.
+    """
 
     images: Images
     labels: Tensor
+    names: tuple[str, ...] | None = None
+    groups: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def name(self, index: int) -> str:
+        """What one image is called in reports; its number where nobody named it."""
+        return str(index) if self.names is None else self.names[index]
 
     def first(self, count: int | None) -> "Split":
         """The first ``count`` images in file order; all of them for None."""
@@ -34,7 +45,10 @@ class Split:
         return self if count >= len(self) else self.select([i * len(self) // count for i in range(count)])
 
     def select(self, indices: Sequence[int]) -> "Split":
-        return Split(self.images.select(indices), self.labels[torch.as_tensor(indices, dtype=torch.long)])
+        rows = torch.as_tensor(indices, dtype=torch.long)
+        names = None if self.names is None else tuple(self.names[index] for index in indices)
+        groups = None if self.groups is None else self.groups[rows]
+        return Split(self.images.select(indices), self.labels[rows], names, groups)
 
     def batches(self, size: int, order: Sequence[int] | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of (images in [0, 1] as float32 (n, 3, H, W), labels), in file order unless told."""
@@ -44,13 +58,25 @@ class Split:
             yield self.images.batch(part).float() / 255, self.labels[torch.as_tensor(part, dtype=torch.long)]
 
 
+@dataclass(frozen=True)
+class Duplicate:
+    """Two nearly equal images on two sides; ``distance`` is that of their hashes, in bits of 63."""
+
+    split_a: SplitName
+    name_a: str
+    split_b: SplitName
+    name_b: str
+    distance: int
+
+
 @dataclass(frozen=True, eq=False)
 class DataSet:
     """``train`` is what may be learned from, ``val`` what choices are made on, ``test`` for the last line.
 
     ``val`` is None until ``with_validation`` cuts it from ``train``, unless the data come with one of their own;
     ``test`` is None where there is none. ``uncut`` is ``train`` as it was before validation was cut off it.
-    ``classes`` are the names of the classes or, of multi-label data, of the attributes.
+    ``classes`` are the names of the classes or, of multi-label data, of the attributes. ``val_share`` is what
+    ``with_validation`` cuts off; ``duplicates`` the nearly equal images on two sides, None where nobody looked.
     """
 
     name: str
@@ -59,6 +85,8 @@ class DataSet:
     test: Split | None
     val: Split | None = None
     uncut: Split | None = None
+    val_share: float | None = None
+    duplicates: tuple[Duplicate, ...] | None = None
 
     @property
     def multilabel(self) -> bool:
@@ -79,19 +107,28 @@ class DataSet:
     def with_validation(self, seed: int = 0) -> "DataSet":
         """Cut validation off: the last tenth of training where the file order is random, else stratified.
 
-        Of multi-label data a tenth drawn by ``seed``. Raises DataError where no class has two images.
+        A given ``val_share`` and whole groups are drawn by ``seed``, and so is a tenth of multi-label data. Raises
+        DataError where no class has two images, or no group can be spared.
         """
         if self.val is not None:
             return self
-        kept, held = validation_indices(self.train.labels, seed)
+        train = self.train
+        kept, held = validation_indices(train.labels, seed, self.val_share, train.groups)
+        if not held and train.groups is not None:
+            raise DataError(
+                f"{self.name} has {len(train)} training images in {len(train.groups.unique())} groups: none of them "
+                "can be held out for validation",
+                expected="groups of which some can be held out whole while every class is still learned from",
+                instead="more groups with images of every class, or data that come with a val folder or array",
+            )
         if not held:
             alike = "" if self.multilabel else " of a class"
             raise DataError(
-                f"{self.name} has {len(self.train)} training images, no two{alike}: too few for validation",
+                f"{self.name} has {len(train)} training images, no two{alike}: too few for validation",
                 expected=f"two images or more{alike}, to learn from and to hold out",
                 instead="more images, or data that come with a val folder or array",
             )
-        return replace(self, train=self.train.select(kept), val=self.train.select(held), uncut=self.train)
+        return replace(self, train=train.select(kept), val=train.select(held), uncut=train)
 
     def digest(self) -> str:
         """sha256 over classes, labels and images (files: their bytes), the same before and after ``with_validation``.
@@ -106,38 +143,3 @@ class DataSet:
                 sha.update(split.labels.numpy().tobytes())
                 split.images.hash_into(sha)
         return sha.hexdigest()
-
-
-def validation_indices(labels: Tensor, seed: int) -> tuple[Sequence[int], Sequence[int]]:
-    """Indices to keep for training and to hold out, in file order.
-
-    Stratified, a tenth of every class is held out, and one image at least of a class that has two. Multi-label
-    rows, which may all differ, are one class in this: a tenth of the images at random, so a rare attribute may be
-    on one side only.
-    """
-    n = len(labels)
-    if order_is_random(labels):
-        return range(n - n // 10), range(n - n // 10, n)
-    strata = labels if labels.ndim == 1 else torch.zeros(n)
-    generator = torch.Generator().manual_seed(seed)
-    out: set[int] = set()
-    for label in strata.unique():
-        members = (strata == label).nonzero().flatten()
-        count = max(round(len(members) / 10), min(len(members) - 1, 1))
-        out.update(members[torch.randperm(len(members), generator=generator)[:count]].tolist())
-    return [i for i in range(n) if i not in out], sorted(out)
-
-
-def order_is_random(labels: Tensor) -> bool:
-    """Whether the file order looks shuffled: neighbours differ about as often as by chance, to the end.
-
-    False for multi-label data, whose rows nearly always differ, sorted or not.
-    """
-    if labels.ndim == 2:
-        return False
-    n = len(labels)
-    shares = labels.bincount().double() / max(n, 1)
-    by_chance = 1 - (shares**2).sum()
-    tail = labels[n - n // 10 :]
-    changes = (labels[1:] != labels[:-1]).double().mean()
-    return bool(changes > 0.8 * by_chance) and len(tail.unique()) == len(labels.unique())

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from suture.data.augment import augment
+from suture.data.augment import apply, draw
 from suture.data.dataset import Split
+from suture.data.sampling import order
 
 Teach = Callable[[Tensor], Mapping[str, Tensor]]
 """What else is known of images (n, 3, H, W): tensors of n rows, by name."""
@@ -24,12 +25,21 @@ class ImageExamples:
     split: Split
     augment: tuple[str, ...] = ()
     teach: Teach = nothing
+    sampling: str = "shuffled"
 
     def __len__(self) -> int:
         return len(self.split)
 
-    def epoch(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Mapping[str, Tensor]]]:
-        order = torch.randperm(len(self), generator=generator)
-        for part in order.split(size):
-            images = augment(self.split.images.batch(part.tolist()), self.augment, generator).float() / 255
-            yield images, self.split.labels[part], self.teach(images)
+    def epoch(
+        self, size: int, generator: torch.Generator, share: tuple[int, int] = (0, 1)
+    ) -> Iterator[tuple[Tensor, Tensor, Mapping[str, Tensor]]]:
+        """Batches of ``size`` images. Of ``share`` = (rank, world) the same batches, of each this process's part.
+
+        A part may be empty. Every image changes as it does with one process, whatever the world.
+        """
+        own = slice(share[0], None, share[1])
+        for part in order(self.split.labels, self.sampling, generator).split(size):
+            images = self.split.images.batch(part[own].tolist())
+            changes = draw(len(part), min(images.shape[-2:]), self.augment, generator)
+            shown = apply(images, changes.of(own)).float() / 255
+            yield shown, self.split.labels[part[own]], self.teach(shown)

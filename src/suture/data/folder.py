@@ -40,7 +40,7 @@ def read_folder(where: str, options: Options) -> DataSet:
                 expected=f"the classes {listed(classes)}",
                 instead="the same class folders in every split",
             )
-        splits[name] = _split(part, classes, options)
+        splits[name] = _split(root, part, classes, options)
     return DataSet(f"folder:{root.name}", tuple(classes), splits["train"], splits.get("test"), splits.get("val"))
 
 
@@ -55,7 +55,7 @@ def _class_folders(root: Path) -> list[str]:
     return classes
 
 
-def _split(root: Path, classes: Sequence[str], options: Options) -> Split:
+def _split(whole: Path, root: Path, classes: Sequence[str], options: Options) -> Split:
     paths: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
@@ -69,7 +69,8 @@ def _split(root: Path, classes: Sequence[str], options: Options) -> Split:
             )
         paths += good
         labels += [label] * len(good)
-    return Split(FileImages(paths, options.size), torch.tensor(labels))
+    names = tuple(path.relative_to(whole).as_posix() for path in paths)
+    return Split(FileImages(paths, options.size), torch.tensor(labels), names)
 
 
 def _is_image(path: Path) -> bool:

@@ -16,6 +16,7 @@ from suture.errors import DataError
 
 IMAGE_FILES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
 THREADS = 4
+DEEPEST = 2**16 - 1
 
 
 class Images(ABC):
@@ -26,7 +27,7 @@ class Images(ABC):
 
     @abstractmethod
     def batch(self, indices: Sequence[int]) -> Tensor:
-        """The named images as uint8 (n, 3, H, W)."""
+        """The named images as uint8 (n, 3, H, W); n may be 0."""
 
     @abstractmethod
     def select(self, indices: Sequence[int]) -> "Images":
@@ -72,6 +73,8 @@ class FileImages(Images):
         return len(self.paths)
 
     def batch(self, indices: Sequence[int]) -> Tensor:
+        if not len(indices):
+            return torch.empty(0, 3, self.size, self.size, dtype=torch.uint8)
         with ThreadPoolExecutor(THREADS) as pool:
             return torch.stack(list(pool.map(lambda index: read_image(self.paths[index], self.size), indices)))
 
@@ -91,14 +94,20 @@ class FileImages(Images):
 def read_image(path: Path, size: int | None = None) -> Tensor:
     """One image file as uint8 (3, H, W) in RGB, upright; with ``size`` the square in its centre, resized.
 
-    Of an animation the first frame; what is transparent becomes white; 16-bit grey is scaled to 8 bits. Raises
-    DataError naming the file.
+    Of an animation the first frame; what is transparent becomes white. 16 bits are scaled to 8 by their whole range,
+    so what fills 12 of them stays dark; of 16-bit colour Pillow gives the upper 8 bits. Raises DataError naming the
+    file, also for floats and for whole numbers beyond 16 bits, whose range nobody knows.
     """
     try:
         with Image.open(path) as opened:
-            tensor = pil_to_tensor(_rgb(ImageOps.exif_transpose(opened)))
+            return as_rgb(opened, size)
     except Exception as error:  # on broken bytes the decoders raise nearly anything
         raise _broken(path, error) from error
+
+
+def as_rgb(image: Image.Image, size: int | None = None) -> Tensor:
+    """An image that Pillow has opened, as ``read_image`` gives it. Raises ValueError where ``read_image`` refuses."""
+    tensor = pil_to_tensor(_rgb(ImageOps.exif_transpose(image)))
     if size is None:
         return tensor
     side = min(tensor.shape[1:])
@@ -118,7 +127,9 @@ def _rgb(image: Image.Image) -> Image.Image:
         raise ValueError("its pixels are floating-point numbers of unknown range")
     if image.mode.startswith("I"):
         deep = np.asarray(image, dtype=np.float64)
-        image = Image.fromarray(np.clip(np.round(deep / 257), 0, 255).astype(np.uint8))
+        if deep.min() < 0 or deep.max() > DEEPEST:
+            raise ValueError(f"its pixels go from {deep.min():.0f} to {deep.max():.0f}, which is no range of 16 bits")
+        image = Image.fromarray(np.round(deep / 257).astype(np.uint8))
     if not image.has_transparency_data:
         return image.convert("RGB")
     white = Image.new("RGBA", image.size, "white")

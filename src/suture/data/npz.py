@@ -1,4 +1,4 @@
-"""``npz:PATH``: images and labels as numpy arrays."""
+"""``npz:PATH``: images and labels as numpy arrays, and groups where there are some."""
 
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from suture.data.arrays import adapted, check_labels, to_split
 from suture.data.dataset import DataSet, Split
+from suture.data.groups import grouped
 from suture.data.options import Options
 from suture.errors import DataError, listed
 
@@ -46,12 +47,28 @@ def read_npz(where: str, options: Options) -> DataSet:
             options.tell(f"{path.name}: {told}")
     if all(split.labels.ndim == 2 and bool((split.labels.sum(1) == 1).all()) for split in splits.values()):
         options.tell(f"{path.name}: every image has one attribute; if they are classes, save y.argmax(1) instead")
-    return DataSet(f"npz:{path.name}", classes, splits["train"], splits.get("test"), splits.get("val"))
+    data = DataSet(f"npz:{path.name}", classes, splits["train"], splits.get("test"), splits.get("val"))
+    groups = {part: arrays[f"g_{part}"] for part in SPLITS if f"g_{part}" in arrays}
+    if not groups:
+        return data
+    _check_groups(groups, splits, path.name)
+    return grouped(data, groups)
+
+
+def _check_groups(groups: dict[str, NDArray[Any]], splits: dict[str, Split], what: str) -> None:
+    shapes = {part: groups[part].shape if part in groups else None for part in splits}
+    if any(shape != (len(splits[part]),) for part, shape in shapes.items()):
+        told = ", ".join(f"g_{part} {'missing' if shape is None else shape}" for part, shape in shapes.items())
+        raise DataError(
+            f"the groups of {what} do not fit its images: {told}",
+            expected="one per image: " + ", ".join(f"g_{part} ({len(split)},)" for part, split in splits.items()),
+            instead="such arrays, or none of them",
+        )
 
 
 def _arrays(path: Path) -> tuple[dict[str, NDArray[Any]], list[str]]:
     """The arrays that make a data set, and the names of all that the file holds."""
-    known = {"classes"} | {f"{letter}_{part}" for letter in "xy" for part in SPLITS}
+    known = {"classes"} | {f"{letter}_{part}" for letter in "xyg" for part in SPLITS}
     try:
         archive = np.load(path, allow_pickle=False)
         if not isinstance(archive, NpzFile):

@@ -50,11 +50,23 @@ class Preprocess(nn.Module):
             )
         return (self._fit(images) - self.mean) / self.std
 
+    def window(self, height: int, width: int) -> tuple[float, float, float, float]:
+        """Which part of an image of this size is seen: top, left, bottom, right, as shares of its sides."""
+        if self.size is None or self.resize is None:
+            return 0.0, 0.0, 1.0, 1.0
+        grid = self._grid(height, width)
+        top, left = (round((side - self.size) / 2) for side in grid)
+        return top / grid[0], left / grid[1], (top + self.size) / grid[0], (left + self.size) / grid[1]
+
+    def _grid(self, height: int, width: int) -> list[int]:
+        resize, short = self.resize or 0, min(height, width)
+        return [resize if self.stretch else resize * side // short for side in (height, width)]
+
     def _fit(self, images: Tensor) -> Tensor:
-        size, resize, short = self.size, self.resize, min(images.shape[-2:])
-        if size is None or resize is None:
+        size = self.size
+        if size is None or self.resize is None:
             return images
-        grid = [resize if self.stretch else resize * side // short for side in images.shape[-2:]]
+        grid = self._grid(*images.shape[-2:])
         if grid != list(images.shape[-2:]):
             smooth = self.interpolation != "nearest"
             images = F.interpolate(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from suture.data.dataset import Split
 from suture.errors import DataError
 from suture.evaluation.attributes import Attribute, attributes
+from suture.evaluation.tta import answer, views
 
 BATCH = 256
 
@@ -66,18 +67,25 @@ def score(logits: Tensor, labels: Tensor) -> Scores:
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], device: Any = None) -> tuple[Tensor, Tensor]:
+def predict(
+    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], device: Any = None, tta: str = "none"
+) -> tuple[Tensor, Tensor]:
     """Logits (n, classes) and labels, (n,) or (n, k), of all batches, in order, on the CPU.
 
-    The model is moved to ``device`` and stays there; None asks it where it is. Its mode is put back.
+    ``tta`` is a name of test-time augmentation, see ``answer``. The model is moved to ``device`` and stays there; None
+    asks it where it is. Its mode is put back. Raises UsageError for an unknown ``tta``.
     """
+    views(tta)
     if device is None:
         device = next((parameter.device for parameter in model.parameters()), "cpu")
     model.to(device)
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
-        pairs = [(model(inputs.to(device)).float().cpu(), labels) for inputs, labels in batches]
+        pairs = [
+            (answer(model, inputs.to(device), tta, several=labels.ndim == 2).float().cpu(), labels)
+            for inputs, labels in batches
+        ]
     finally:
         for module, mode in modes.items():
             module.training = mode
@@ -85,13 +93,15 @@ def predict(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], device: 
     return logits, labels
 
 
-def evaluate(model: nn.Module, split: Split, *, device: Any = None, batch_size: int = BATCH) -> Scores:
-    """Scores of a classifier on every image of a split.
+def answers(
+    model: nn.Module, split: Split, *, device: Any = None, batch_size: int = BATCH, tta: str = "none"
+) -> tuple[Tensor, Tensor]:
+    """What ``predict`` gives for every image of a split.
 
     Raises DataError where the labels name classes that the classifier does not have, and where it has not one output
     for each of several labels an image.
     """
-    logits, labels = predict(model, split.batches(batch_size), device)
+    logits, labels = predict(model, split.batches(batch_size), device, tta)
     outputs = logits.shape[1]
     if labels.ndim == 2 and labels.shape[1] != outputs:
         raise DataError(
@@ -105,4 +115,11 @@ def evaluate(model: nn.Module, split: Split, *, device: Any = None, batch_size: 
             expected="a network with an output for every class",
             instead="suture train to give it a head for these data, or other data",
         )
-    return score(logits, labels)
+    return logits, labels
+
+
+def evaluate(
+    model: nn.Module, split: Split, *, device: Any = None, batch_size: int = BATCH, tta: str = "none"
+) -> Scores:
+    """Scores of a classifier on every image of a split. Raises DataError as ``answers`` does."""
+    return score(*answers(model, split, device=device, batch_size=batch_size, tta=tta))

@@ -35,7 +35,10 @@ class ChainDecoder(nn.Module):
 
     ``calls`` says how often each module runs in one pass; one that runs again after the cut does so then. The
     modules put out of action are the network's own, for the time of a call: not for several threads at once.
+    ``entry`` is the shape that the example had at the cut.
     """
+
+    entry: tuple[int, ...] | None = None
 
     def __init__(self, inventory: Inventory, paths: Sequence[str], calls: Mapping[str, int], clone: bool) -> None:
         super().__init__()

@@ -13,8 +13,10 @@ from suture.graph.bypass import ChainDecoder, ChainEncoder, ChainTap
 from suture.graph.inventory import Inventory
 from suture.graph.route import Place, Route
 from suture.graph.rungs.hooks import Trail, common, record
+from suture.graph.spatial import Spatial
 from suture.graph.untouched import untouched
 from suture.graph.verify import Answer, agree, answer
+from suture.graph.watching import ChainWatch
 from suture.spec.cut import Cut, Layout
 
 MODES: Final = (False, True)
@@ -63,13 +65,26 @@ class ChainRoute(Route):
     def taps(self, places: Mapping[str, Place]) -> nn.Module:
         return ChainTap(self._inventory, {name: place.name for name, place in places.items()}, self._calls)
 
+    @property
+    def spatial(self) -> tuple[Spatial, ...]:
+        """The cuts that have a grid: what is not part of the chain is not known to matter."""
+        modules = [self._inventory.modules[path] for path in self._paths]
+        front = tuple(module for module in modules if isinstance(module, Preprocess))
+        found = list[Spatial]()
+        for cut in (place.cut for place in self._places):
+            if cut and cut.grid and cut.grid[0] * cut.grid[1] > 1 and cut.params_before:
+                found.append(Spatial(cut, frozenset(value.cut.name for value in found), front))
+        return tuple(found)
+
+    def watched(self, places: Mapping[str, Place]) -> nn.Module:
+        return ChainWatch(self._inventory, {name: place.name for name, place in places.items()}, self._calls)
+
     def _halves(self, number: int) -> tuple[nn.Module, nn.Module]:
         paths = self._paths[: number + 1]
         clone = self._is_overwritten(number)
-        return (
-            ChainEncoder(self._inventory, paths),
-            ChainDecoder(self._inventory, paths, self._calls, clone),
-        )
+        decoder = ChainDecoder(self._inventory, paths, self._calls, clone)
+        decoder.entry = self._links[number].shape[1:]
+        return ChainEncoder(self._inventory, paths), decoder
 
     def _is_overwritten(self, number: int) -> bool:
         return any(trail.links[number].overwritten for trail in self._trails)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import final
 
 from torch import Tensor, fx, nn
@@ -15,6 +16,7 @@ from suture.graph.network import Network
 from suture.graph.piece import Piece, part
 from suture.graph.program import Program
 from suture.graph.route import Place, Route
+from suture.graph.spatial import Spatial, spatial
 from suture.graph.tokens import cells
 from suture.spec.cut import Cut
 
@@ -37,6 +39,7 @@ class GraphRoute(Route):
         self._auxiliary = auxiliary
         self._facts = facts
         self._batch, self._height = len(example), example.shape[2] if example.ndim == 4 else None
+        self._grid = (example.shape[2], example.shape[3]) if example.ndim == 4 else None
         network = self._program.inventory.network
         resizes = isinstance(network, Network) and network.preprocess.size is not None
         self._image = None if resizes else tuple(example.shape[1:])
@@ -113,7 +116,10 @@ class GraphRoute(Route):
             lost = flow.lost(entry)
             sized = sized or any(node in lost for node in nodes)
             graphs.append(part(nodes, start=entry, clone=clone, read=flow.anywhere.read, result=last, given=lost))
-        return Piece(self._program.inventory, graphs, start.cut.shape if sized and start.cut else None)
+        shape = start.cut.shape if start.cut else None
+        piece = Piece(self._program.inventory, graphs, shape if sized else None)
+        piece.entry = shape
+        return piece
 
     def taps(self, places: Mapping[str, Place]) -> nn.Module:
         both = {name: self._both(place) for name, place in places.items()}
@@ -124,6 +130,22 @@ class GraphRoute(Route):
             order = [node for node in flow.order if node in run or node.op == "placeholder"]
             graphs.append(part(order, taps=wanted))
         return Piece(self._program.inventory, graphs, self._image if self._program.settled else None)
+
+    @cached_property
+    def spatial(self) -> tuple[Spatial, ...]:
+        program, facts, flow = self._program, self._facts[0], self._flows[0]
+
+        def describe(node: fx.Node, last: Cut | None) -> Cut:
+            return self._cut(node, self._names[node], False, last)
+
+        readable = {place.name for place in self._places if place.readable}
+        values = spatial(program, facts, flow, self._grid, describe)
+        return tuple(value for value in values if value.cut.name in readable)
+
+    def watched(self, places: Mapping[str, Place]) -> nn.Module:
+        nodes = {name: self._nodes[place.number] for name, place in places.items()}
+        graph = part(self._flows[0].whole(), watched=nodes)
+        return Piece(self._program.inventory, [graph, graph], self._image if self._program.settled else None)
 
     def _is_overwritten(self, nodes: tuple[fx.Node, fx.Node]) -> bool:
         return any(known[node].overwritten for known, node in zip(self._facts, nodes, strict=True))

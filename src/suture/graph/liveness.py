@@ -55,6 +55,10 @@ class Liveness:
         ends = {cut} | {node for node in self.impure if self.place[node] <= end}
         return self._with_sources(ends)
 
+    def whole(self) -> list[fx.Node]:
+        """The nodes that the network runs, in order, the output node included."""
+        return self._with_sources({self.program.output} | self.impure)
+
     def after(self, cut: fx.Node) -> list[fx.Node]:
         """The nodes that the part after ``cut`` runs, in order, the output node included."""
         return self._from(cut, {self.program.output}, self.program.output)

@@ -5,10 +5,12 @@ from typing import Any, final
 
 from torch import Tensor, fx, nn
 from torch.fx.graph import PythonCode
+from torch.fx.node import map_arg
 
 from suture.errors import CutError
 from suture.graph.inventory import Inventory
 from suture.graph.program import INPUT, operation
+from suture.graph.watching import kept as keep
 
 Run = Callable[[nn.Module, Tensor], Any]
 
@@ -22,11 +24,13 @@ class Piece(nn.Module):
     buffer that belongs to no submodule of torch.nn is then shared no longer.
 
     With ``shape`` it takes nothing else (without the batch axis): numbers in its graphs hold for that shape only.
+    ``entry`` is the shape that the example had where the piece begins, None for a piece that takes images.
     """
 
     def __init__(self, inventory: Inventory, graphs: Sequence[fx.Graph], shape: tuple[int, ...] | None = None) -> None:
         super().__init__()
         self.shape = shape
+        self.entry: tuple[int, ...] | None = None
         self.training = inventory.network.training
         fill(self, inventory, _targets(graphs))
         codes = [graph.python_code("self") for graph in graphs]
@@ -103,13 +107,14 @@ def part(
     result: fx.Node | None = None,
     taps: Mapping[str, tuple[fx.Node, bool]] | None = None,
     given: Mapping[fx.Node, object] | None = None,
+    watched: Mapping[str, fx.Node] | None = None,
 ) -> fx.Graph:
     """A graph of ``nodes``, given in order, whose input takes the place of ``start`` (cloned first, on request).
 
     ``read`` are batch sizes and the like, to be read off the input anew where there is a ``start``; ``given`` are
     values that stand where nodes were. The graph returns
     ``result``, or the dict of ``taps`` (each cloned where its flag says so), or what the output node among
-    ``nodes`` returns.
+    ``nodes`` returns; with ``watched`` that and a dict of these values, from which the rest is computed.
     """
     graph = fx.Graph()
     known: dict[fx.Node, Any] = dict(given or {})
@@ -122,13 +127,20 @@ def part(
     else:
         wanted = set()
     kept = _kept(taps)
+    seen: dict[fx.Node, fx.Node] = {}
     for node in nodes:
         if node in known:
             continue
         if node in wanted:
             known[node] = _read(graph, node, known[start])  # type: ignore[index]
+        elif node.op == "output" and watched is not None:
+            output = map_arg(node.args[0], lambda source: known[source])
+            graph.output((output, {name: seen[value] for name, value in watched.items()}))
         else:
             known[node] = graph.node_copy(node, lambda source: known[source])
+        if watched and node in watched.values():
+            seen[node] = graph.call_function(keep, (known[node],))
+            known[node] = graph.call_method("clone", (seen[node],))
         if node in kept:
             # At once: a later node may write to it.
             kept[node] = graph.call_method("clone", (known[node],)) if kept[node] else known[node]

@@ -7,6 +7,7 @@ from typing import final
 
 from torch import nn
 
+from suture.graph.spatial import Spatial
 from suture.spec.cut import Cut
 
 
@@ -61,6 +62,15 @@ class Route(ABC):
     @abstractmethod
     def between(self, start: Place, end: Place) -> nn.Module:
         """The part after one legal place and up to a later one."""
+
+    @property
+    @abstractmethod
+    def spatial(self) -> tuple[Spatial, ...]:
+        """The values with a grid that the output depends on, in the order in which they are computed."""
+
+    @abstractmethod
+    def watched(self, places: Mapping[str, Place]) -> nn.Module:
+        """A module whose forward returns the output and a dict of the values at ``places``, in eval mode."""
 
     @abstractmethod
     def taps(self, places: Mapping[str, Place]) -> nn.Module:

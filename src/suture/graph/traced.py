@@ -13,6 +13,7 @@ from suture.graph.inventory import Inventory
 from suture.graph.ladder import RUNGS, Rung
 from suture.graph.network import Network
 from suture.graph.route import Place, Route
+from suture.graph.spatial import Spatial
 from suture.graph.verify import Wanted, brief
 from suture.spec.cut import Cut
 
@@ -48,7 +49,7 @@ def trace(network: nn.Module, example: Tensor | None = None) -> "Traced":
             failures.append(f"{rung}: {brief(error)}")
             continue
         if any(place.cut for place in route.places):
-            return Traced(network, rung, "; ".join(failures) or None, route)
+            return Traced(network, rung, "; ".join(failures) or None, batch, route)
         failures.append(f"{rung}: {NO_CUT}")
     wanted(True)
     parallel = failures[0] == f"fx: {NO_CUT}"
@@ -96,7 +97,7 @@ class Traced:
     """A network and its cuts.
 
     ``tracer`` is the rung that held: ``fx`` and ``export`` follow values, ``hooks`` follows module order
-    only. ``why`` says why the rungs above did not hold.
+    only. ``why`` says why the rungs above did not hold. ``example`` is the batch it was followed with.
 
     Auxiliary heads, whose outputs a network returns in train mode only, are off in the halves: in train mode
     ``decoder(encoder(x))`` is then the main one of what the network returns, and the heads learn nothing.
@@ -108,6 +109,7 @@ class Traced:
     network: nn.Module
     tracer: Rung
     why: str | None
+    example: Tensor = field(repr=False)
     _route: Route = field(repr=False)
 
     @property
@@ -178,6 +180,25 @@ class Traced:
                 instead=f"tap([{self._some()[0]!r}])",
             )
         return self._route.taps(wanted)
+
+    def spatial(self) -> tuple[Spatial, ...]:
+        """The values with more than one cell that the output depends on, in order; they need not be legal cuts."""
+        return self._route.spatial
+
+    def after(self, names: Iterable[str]) -> Cut | None:
+        """The first legal cut that is computed after all the named values; None where only the output is."""
+        places = self._route.places
+        last = max(places.index(self._place(name)) for name in names)
+        return next((place.cut for place in places[last + 1 :] if place.cut), None)
+
+    def watched(self, names: Iterable[str]) -> nn.Module:
+        """A module that maps images to (output, {name: value}); for eval mode only (see ``differentiable``).
+
+        The output is computed from these very values, so that its gradients with respect to them are right, also
+        where no parameter asks for any. Later in-place operations do not show in them. Raises CutError for a name
+        that is no tensor of the network.
+        """
+        return self._route.watched({name: self._readable(name) for name in names})
 
     def _legal(self, name: str) -> Place:
         place = self._place(name)

@@ -49,14 +49,14 @@ def chain(
             instead='chain(a, b, c, at=[("x1", "y1"), ("x2", "y2")])',
         )
     names = read_at(at, len(networks))
-    specs = [_spec(spec, fits=images is not None) for spec in _each(adapter, len(names), "adapter")]
+    specs = [_spec(spec, fits=images is not None) for spec in each(adapter, len(names), "adapter")]
     if images is not None and not isinstance(images, Tensor) and len(names) > 1 and iter(images) is images:
         raise PlanError(
             f"images that can be read once only, and {len(names)} adapters that want to see them",
             expected="a tensor, a list of batches, or a DataLoader",
             instead="images=list(images)",
         )
-    examples = _each(example, len(networks), "example")
+    examples = each(example, len(networks), "example")
     options = {"trust_code": trust_code, "seed": seed}
     sides = [parent(network, shown, **options) for network, shown in zip(networks, examples, strict=True)]
     seams = find_seams(sides, names)
@@ -67,7 +67,7 @@ def chain(
     return join(sides, seams, adapters, classes=classes, seed=seed)
 
 
-def _each(given: Any, count: int, what: str) -> list[Any]:
+def each(given: Any, count: int, what: str) -> list[Any]:
     """One for all, or a sequence of one each."""
     if not isinstance(given, Sequence) or isinstance(given, str):
         return [given] * count

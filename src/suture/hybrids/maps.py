@@ -8,6 +8,7 @@ from torch import nn
 
 from suture.errors import WeightsError, listed
 from suture.hybrids.hybrid import Hybrid
+from suture.hybrids.parts import Parts
 from suture.runs import replacing
 
 FOLDER = "maps"
@@ -24,10 +25,10 @@ def save_map(hybrid: Hybrid, folder: Path, name: str) -> None:
         save_file(state, part, {"plan": hybrid.plan.key})
 
 
-def load_map(hybrid: Hybrid, folder: Path, name: str) -> None:
+def load_map(hybrid: Parts, folder: Path, name: str) -> None:
     """Put a saved map into the hybrid's adapters, bit for bit.
 
-    Raises WeightsError where there is none of this name, or one of other adapters.
+    Raises WeightsError where there is none of this name, as in a fusion, or one of other adapters.
     """
     path = folder / FOLDER / f"{name}.safetensors"
     if not path.is_file():
@@ -47,6 +48,6 @@ def load_map(hybrid: Hybrid, folder: Path, name: str) -> None:
         ) from error
 
 
-def _adapters(hybrid: Hybrid) -> nn.ModuleDict:
+def _adapters(hybrid: Parts) -> nn.ModuleDict:
     """The adapters by their names in the hybrid."""
     return nn.ModuleDict({name: hybrid.get_submodule(name) for name in hybrid.named("adapter")})

@@ -12,11 +12,14 @@ from suture.adapters import build
 from suture.data.preprocess import Preprocess
 from suture.errors import PlanError, WeightsError, listed
 from suture.graph import Network
+from suture.hybrids.fuse import build_fusion
+from suture.hybrids.fusion import Fusion
 from suture.hybrids.heads import head
 from suture.hybrids.hybrid import Hybrid
 from suture.hybrids.join import find_seams, join
 from suture.hybrids.maps import load_map
 from suture.hybrids.parent import Parent
+from suture.hybrids.parts import Parts
 from suture.runs import replacing, write_json
 from suture.spec.plan import Plan
 from suture.spec.source import parse_source
@@ -25,7 +28,7 @@ WEIGHTS, DESCRIPTION = "weights.safetensors", "hybrid.json"
 
 
 def save(
-    hybrid: Hybrid,
+    hybrid: Parts,
     folder: str | Path,
     sources: Sequence[str] | None = None,
     *,
@@ -33,7 +36,7 @@ def save(
     seed: int = 0,
     head_seed: int | None = None,
 ) -> None:
-    """Write ``hybrid.json`` and ``weights.safetensors`` (the parts that are not frozen; with ``full`` all).
+    """Write ``hybrid.json`` and ``weights.safetensors`` (what is not frozen; with ``full`` all).
 
     ``sources`` are the strings the parents were loaded from, ``seed`` what drew random ones, ``head_seed`` (None: the
     same) what drew a new head; without sources ``load`` must be given the parents. Raises PlanError where ``sources``
@@ -42,10 +45,11 @@ def save(
     _check_sources(hybrid.plan, sources)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    fresh = _fresh_head(hybrid)
     kept = {
         name: tensor.detach().cpu().contiguous()
         for name, tensor in hybrid.state_dict().items()
-        if full or name.partition(".")[0] not in hybrid.frozen or _fresh_head(hybrid, name)
+        if full or not hybrid.is_frozen(name) or (fresh and name.startswith(fresh))
     }
     with replacing(folder / WEIGHTS) as part:
         save_file({name: tensor.clone() for name, tensor in kept.items()}, part, {"plan": hybrid.plan.key})
@@ -78,7 +82,7 @@ def _check_sources(plan: Plan, sources: Sequence[str] | None) -> None:
         )
 
 
-def load(folder: Path, parents: Sequence[Parent], chosen: str = "after") -> Hybrid:
+def load(folder: Path, parents: Sequence[Parent], chosen: str = "after") -> Hybrid | Fusion:
     """The saved hybrid, bit for bit; with another map ``chosen`` the untrained one with that map (see ``load_map``).
 
     Raises PlanError for a folder without one or for too few or many parents, WeightsError for another parent.
@@ -98,9 +102,7 @@ def load(folder: Path, parents: Sequence[Parent], chosen: str = "after") -> Hybr
                 expected="the very weights the hybrid was made from",
                 instead="the original weight file, or a hybrid saved with full=True",
             )
-    seams = find_seams(parents, plan.at)
-    adapters = [build(spec, *seam) for spec, seam in zip(plan.adapters, seams, strict=True)]
-    hybrid = join(parents, seams, adapters, classes=plan.new_head, seed=told.get("head_seed", told["seed"]))
+    hybrid = _untrained(plan, parents, told.get("head_seed", told["seed"]))
     if chosen == "after":
         _load_weights(hybrid, folder, told)
     else:
@@ -111,16 +113,27 @@ def load(folder: Path, parents: Sequence[Parent], chosen: str = "after") -> Hybr
     return hybrid.eval()
 
 
-def _load_weights(hybrid: Hybrid, folder: Path, told: dict[str, Any]) -> None:
+def _untrained(plan: Plan, parents: Sequence[Parent], seed: int) -> Hybrid | Fusion:
+    if plan.fusion:
+        return build_fusion(parents, [part.cut for part in plan.parts], plan.fusion, seed)
+    seams = find_seams(parents, plan.at)
+    adapters = [build(spec, *seam) for spec, seam in zip(plan.adapters, seams, strict=True)]
+    return join(parents, seams, adapters, classes=plan.new_head, seed=seed)
+
+
+def _load_weights(hybrid: Parts, folder: Path, told: dict[str, Any]) -> None:
     state: dict[str, Tensor] = load_file(folder / WEIGHTS)
-    missing, extra = hybrid.load_state_dict(state, strict=False)
-    lost = [name for name in missing if told["full"] or name.partition(".")[0] not in told["frozen"]]
-    if extra or lost:
+    own = hybrid.state_dict()
+    frozen = tuple(f"{name}." for name in told["frozen"])
+    lost = [name for name in own if name not in state and (told["full"] or not name.startswith(frozen))]
+    wrong = [name for name, tensor in state.items() if name not in own or own[name].shape != tensor.shape]
+    if lost or wrong:
         raise WeightsError(
-            f"{folder / WEIGHTS} does not fit the plan beside it: {', '.join([*lost, *extra][:3])}",
+            f"{folder / WEIGHTS} does not fit the plan beside it: {', '.join([*lost, *wrong][:3])}",
             expected="the weights that were saved with the plan",
             instead="the whole folder as it was saved",
         )
+    hybrid.load_state_dict(state, strict=False)
 
 
 def description(folder: Path) -> dict[str, Any]:
@@ -136,14 +149,14 @@ def description(folder: Path) -> dict[str, Any]:
     return told
 
 
-def _fresh_head(hybrid: Hybrid, name: str) -> bool:
-    """A head made anew is in no parent, so it is kept even where its part is frozen."""
-    if hybrid.plan.new_head is None:
-        return False
-    return name.startswith(f"decoder.{head(hybrid.decoder)[0]}.")
+def _fresh_head(hybrid: Parts) -> str:
+    """The start of the names of a head that is in no parent, and so is kept even where it is frozen; else nothing."""
+    if isinstance(hybrid, Hybrid) and hybrid.plan.new_head is not None:
+        return f"decoder.{head(hybrid.decoder)[0]}."
+    return "head." if isinstance(hybrid, Fusion) else ""
 
 
-def as_network(hybrid: Hybrid, origin: str) -> Network:
+def as_network(hybrid: Parts, origin: str) -> Network:
     """A hybrid as a network that can itself be evaluated, cut and stitched."""
     raw = Preprocess((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     size = hybrid.input_size or 224

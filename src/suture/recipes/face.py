@@ -13,7 +13,7 @@ from suture.errors import DataError, SourceError
 from suture.evaluation import Scores
 from suture.evaluation import evaluate as evaluate_split
 from suture.graph import Network
-from suture.hybrids import Hybrid, parent, store
+from suture.hybrids import Fusion, Hybrid, parent, store
 from suture.measures import Similarity
 from suture.recipes.compare import comparison, images_of
 from suture.recipes.context import Context
@@ -55,16 +55,14 @@ def split(network: str | nn.Module, cut: str, *, example: Tensor | None = None) 
 
 def load_hybrid(
     folder: str | Path,
-    a: str | nn.Module,
-    b: str | nn.Module,
-    *more: str | nn.Module,
+    *networks: str | nn.Module,
     example: Tensor | None = None,
-) -> Hybrid:
-    """A hybrid that ``suture.save`` wrote, from its folder and all its parents in order.
+) -> Hybrid | Fusion:
+    """A hybrid or a fusion that ``suture.save`` wrote, from its folder and all its parents in order.
 
     Raises PlanError, WeightsError.
     """
-    return store.load(Path(folder), [parent(network, example) for network in (a, b, *more)])
+    return store.load(Path(folder), [parent(network, example) for network in networks])
 
 
 def compare(
@@ -96,10 +94,15 @@ def compare(
     return similarity
 
 
-def evaluate(network: str | nn.Module, data: str = "sample", *, split: SplitName = "test", seed: int = 0) -> Scores:
-    """Accuracy, cross-entropy (nats) and predictions on one split. Raises DataError."""
+def evaluate(
+    network: str | nn.Module, data: str = "sample", *, split: SplitName = "test", seed: int = 0, tta: str = "none"
+) -> Scores:
+    """Accuracy, cross-entropy (nats) and predictions on one split; ``tta`` none, flip or crops averages over views.
+
+    Raises DataError, UsageError.
+    """
     module = load(network) if isinstance(network, str) else network
-    return evaluate_split(module, _split(data, split, seed, module))
+    return evaluate_split(module, _split(data, split, seed, module), tta=tta)
 
 
 def _split(data: str, split: SplitName, seed: int, *networks: nn.Module) -> Split:

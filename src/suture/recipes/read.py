@@ -1,6 +1,7 @@
 """A YAML file to a recipe, with every mistake told at once, by line."""
 
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,17 @@ from ruamel.yaml.comments import CommentedBase
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from suture.errors import RecipeError, nearest
+from suture.spec.names import PRESETS
 from suture.spec.recipe import STEPS, Recipe, Step
 
-EXPECTED = "a recipe: name, data, seed, device, skip_bad, steps"
+EXPECTED = "a recipe: name, data, seed, device, skip_bad, splits, deterministic, steps"
+
+
+def find_recipe(name: Path) -> Path:
+    """The file of this name, or, where there is none, the recipe that comes with Suture (PRESETS)."""
+    if name.exists() or str(name) not in PRESETS:
+        return name
+    return Path(str(files("suture.recipes") / "shipped" / f"{name}.yaml"))
 
 
 def read_recipe(path: Path, given: Mapping[str, Any] | None = None) -> Recipe:
@@ -23,7 +32,7 @@ def read_recipe(path: Path, given: Mapping[str, Any] | None = None) -> Recipe:
         raise RecipeError(
             f"{path} cannot be read: {getattr(error, 'strerror', None) or error}",
             expected="a YAML file",
-            instead="suture run FILE; every run folder has a recipe.yaml",
+            instead=f"runs/NAME/recipe.yaml, which every run folder has, or {nearest(path.name, PRESETS, 1)[0]}",
         ) from error
     return parse_recipe(text, path.name, given)
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from suture.adapters import build
 from suture.data.augment import AugmentedImages
-from suture.data.dataset import DataSet, Split
+from suture.data.dataset import DataSet
 from suture.evaluation import Scores, evaluate, mcnemar
-from suture.hybrids import Hybrid, find_seams, join, load, save
+from suture.hybrids import Fusion, Hybrid, find_seams, join, load, save
 from suture.recipes import report
 from suture.recipes.context import Context, check_outputs
 from suture.recipes.parents import Parents, load_parents
@@ -43,7 +43,7 @@ class Search(Verb):
         seams = find_seams(parents.sides)
         adapters = [build(step.spec, *seam) for seam in seams]
         hybrid = join(parents.sides, seams, adapters)
-        check_learns(hybrid, step.stage)
+        check_learns(hybrid, step.stage, parents.data)
         check_objective(hybrid, step.stage, parents, seams[-1])
         data = parents.data.with_validation(context.seed)
         return cls(step, context, replace(parents, data=data), tuple((x.name, y.name) for x, y in seams))
@@ -64,7 +64,7 @@ class Search(Verb):
             return data
         held = data.split("val")
         changed = AugmentedImages(held.images, ("flip", "crop"), self.context.seed)
-        return replace(data, val=Split(changed, held.labels))
+        return replace(data, val=replace(held, images=changed))
 
     def _outcome(
         self, trials: Trials, explored: Explored, done: dict[At, Trial], best: ChainScore, half: ChainScore
@@ -73,7 +73,7 @@ class Search(Verb):
         folder, data = trials.folder, trials.data
         sides = self.parents.scored("test", self.context.device)
 
-        def final(chain: ChainScore) -> tuple[dict[str, Any], Hybrid, Scores]:
+        def final(chain: ChainScore) -> tuple[dict[str, Any], Hybrid | Fusion, Scores]:
             trial = done[chain.at]
             hybrid = load(folder.path / trial["place"], self.parents.sides)
             found = evaluate(hybrid, data.split("test"), device=self.context.device)

@@ -54,7 +54,7 @@ class Stitch(Verb):
         adapters = [build(step.spec, *seam, seed=context.seed) for seam in seams]
         hybrid = join(parents.sides, seams, adapters, classes=wanted)
         _check_runs(hybrid)
-        check_learns(hybrid, step.stage)
+        check_learns(hybrid, step.stage, data)
         check_objective(hybrid, step.stage, parents, seams[-1])
         return cls(step, context, replace(parents, data=data), seams, wanted)
 
@@ -85,12 +85,13 @@ class Stitch(Verb):
             looks["direct"] = look("direct")
             load_map(hybrid.cpu(), folder.path, "before")
         history: list[Epoch] = []
+        kept = 0
         if step.stage.epochs:
             label = f"training the {' and '.join(step.stage.moves)} at {spelled(hybrid.plan.at)}"
             with context.watch.task(label, step.stage.epochs) as advance:
                 progress = Progress(folder, advance, STATE, {}, folder.path)
                 effort = train_hybrid(hybrid, step.stage, parents, self.seams[-1], data, context, progress)
-            history = effort.history
+            history, kept = effort.history, effort.kept
             curves({"stitch": history}, folder.plots / "curves.png")
         looks["after"] = look("after", same_as=None if history else looks["before"])
         hybrid.cpu()
@@ -106,6 +107,7 @@ class Stitch(Verb):
             "parents": {name: told(parent.origin, sides[name]) for name, parent in parents.named.items()},
             "objective": step.stage.objective.model_dump(),
             "history": [{name: value for name, value in epoch.items() if name != "seconds"} for epoch in history],
+            "kept": kept,
             "fit_residual": residuals[0] if len(residuals) == 1 else residuals,
             "new_head": self.new_head,
             "views": step.stage.views,

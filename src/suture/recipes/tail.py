@@ -15,7 +15,7 @@ from suture.hybrids import Hybrid, Seam, head, ready, save_map
 from suture.recipes.context import Context
 from suture.recipes.parents import Parents
 from suture.recipes.teaching import taught_macs, teacher, watched
-from suture.recipes.train import epoch_hooks
+from suture.recipes.train import check_labels, epoch_hooks, labels_loss
 from suture.runs import RunFolder
 from suture.runs.watch import Advance
 from suture.spec.stage import Stage
@@ -23,12 +23,17 @@ from suture.training import Epoch, Examples, Hooks, Moving, criterion, train
 
 
 def moving(hybrid: Hybrid, stage: Stage) -> Moving:
-    """The modules that a stage lets learn."""
-    if "all" in stage.moves:
-        return Moving([hybrid])
-    names = [name for move in stage.moves if move != "head" for name in touched(hybrid, move)]
-    heads = [head(hybrid.decoder)[1]] if "head" in stage.moves else []
-    return Moving([*(hybrid.get_submodule(name) for name in names), *heads])
+    """The modules that a stage lets learn, a part before those that it is part of."""
+    narrow_first = ("head", "adapter", "encoder", "decoder", "all")
+    parts = sorted({*stage.moves, *stage.lr_of}, key=narrow_first.index)
+    rated = [(module, stage.lr_of.get(part)) for part in parts for module in _modules(hybrid, part)]
+    return Moving([module for module, _ in rated], [rate for _, rate in rated])
+
+
+def _modules(hybrid: Hybrid, part: str) -> list[nn.Module]:
+    if part == "head":
+        return [head(hybrid.decoder)[1]]
+    return [hybrid] if part == "all" else [hybrid.get_submodule(name) for name in touched(hybrid, part)]
 
 
 def touched(hybrid: Hybrid, move: str) -> tuple[str, ...]:
@@ -40,14 +45,15 @@ def touched(hybrid: Hybrid, move: str) -> tuple[str, ...]:
     return hybrid.pretrained[1:] if move == "decoder" else hybrid.parts
 
 
-def check_learns(hybrid: Hybrid, stage: Stage) -> None:
-    """Raises PlanError where a stage has epochs and nothing to change in them."""
+def check_learns(hybrid: Hybrid, stage: Stage, data: DataSet) -> None:
+    """Raises PlanError where a stage has epochs and nothing to change in them, or asks of labels what they are not."""
     if stage.epochs and not moving(hybrid, stage).parameters():
         raise PlanError(
             f"nothing in the {' and '.join(stage.moves)} can learn",
             expected="a part with parameters",
             instead="--epochs 0, or --train decoder",
         )
+    check_labels(stage, data)
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class Effort:
     """How training went: its epochs, and what ran, in images through the encoder and through the rest.
 
     A backward pass counts double its forward; what came from the cache counts nothing. ``taught`` images went through
-    the teachers of the objective, at ``taught_macs`` each.
+    the teachers of the objective, at ``taught_macs`` each. ``kept`` is the epoch with whose weights it ended.
     """
 
     history: list[Epoch]
@@ -64,6 +70,7 @@ class Effort:
     cached: bool
     taught: int = 0
     taught_macs: int = 0
+    kept: int = 0
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,7 @@ def train_hybrid(
     with ready(parents.sides[0], parents.sides[-1], device=context.device), watched(hybrid, objective) as seen:
         cached = _cached(hybrid, stage, learned, context, teach) if frozen_encoder else None
         model: nn.Module = hybrid
-        examples: Examples = ImageExamples(learned.train, stage.augment, teach)
+        examples: Examples = ImageExamples(learned.train, stage.augment, teach, stage.sampling)
         validation: Any = held
         if cached is not None:
             model, examples, validation = hybrid.tail, *cached
@@ -113,12 +120,12 @@ def train_hybrid(
 
         hybrid.thaw(*hybrid.parts)
         try:
-            history = train(
+            trained = train(
                 model,
                 moving(hybrid, stage),
                 stage,
                 examples,
-                criterion=criterion(objective, stage.label_smoothing, hybrid.adapters, seen),
+                criterion=criterion(objective, labels_loss(stage, learned), hybrid.adapters, seen),
                 evaluate=evaluate,
                 seed=context.seed,
                 device=context.device,
@@ -128,15 +135,15 @@ def train_hybrid(
         finally:
             moved = {name for move in stage.moves for name in touched(hybrid, move)}
             hybrid.freeze(*(set(hybrid.pretrained) - moved)).eval().cpu()
-    n, checks, epochs = len(learned.train), len(held), len(history)
-    both = epochs * (3 * n + checks)
-    encoder = both if not frozen_encoder else epochs * (n + checks)
-    once = cached is not None
+    n, epochs, once = len(learned.train), len(trained.history), cached is not None
+    checked = len(held) * (epochs + bool(trained.start))
+    both = 3 * n * epochs + checked
+    encoder = both if not frozen_encoder else n * epochs + checked
     if once:
-        encoder = stage.views * n + checks
+        encoder = stage.views * n + len(held)
     macs = taught_macs(objective, parents, seam)
     taught = (stage.views * n if once else epochs * n) if macs else 0
-    return Effort(history, encoder, both, once, taught, macs)
+    return Effort(trained.history, encoder, both, once, taught, macs, trained.kept)
 
 
 def _hooks(hybrid: Hybrid, stage: Stage, progress: Progress) -> Hooks:
@@ -166,4 +173,4 @@ def _cached(
     if stored is None or held is None:
         context.watch.say("the activations at this cut are too large to keep; the encoder runs every epoch")
         return None
-    return stored, held
+    return replace(stored, sampling=stage.sampling), held

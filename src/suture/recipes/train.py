@@ -6,10 +6,12 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from suture.data.dataset import DataSet, SplitName
 from suture.data.examples import ImageExamples
-from suture.errors import SourceError
+from suture.data.sampling import check_sampling, class_counts
+from suture.errors import PlanError, SourceError
 from suture.evaluation import Scores, evaluate
 from suture.graph import Network
 from suture.hybrids import head, new_head
@@ -19,7 +21,8 @@ from suture.runs import RunFolder, replacing, write_json
 from suture.sources import digest
 from suture.spec.recipe import TrainStep
 from suture.spec.record import scores
-from suture.training import Epoch, Hooks, Moving, train
+from suture.spec.stage import Stage
+from suture.training import Criterion, Epoch, Hooks, Moving, Trained, hard, spans, train
 
 WEIGHTS = "weights.safetensors"
 CHECKPOINTS = "checkpoints"
@@ -45,14 +48,14 @@ class Train(Verb):
             context.watch.say(f"{network.origin} gets a new head: {found} outputs become {wanted} {what}")
             new_head(network, wanted, context.seed)
         network.classes = data.classes
-        if "head" in step.stage.moves:
-            head(network)
+        _moving(network, step.stage)
+        check_labels(step.stage, data)
         return cls(step, context, network, data, new_head=found != wanted)
 
     def run(self, folder: RunFolder) -> Outcome:
         network, data, device = self.network, self.data, self.context.device
         learned = data.train.first(self.step.stage.train_images)
-        history = self._trained(folder, ImageExamples(learned, self.step.stage.augment))
+        trained = self._trained(folder, replace(data, train=learned))
         name: SplitName = "test" if data.test is not None else "val"
         found = evaluate(network, data.split(name), device=device)
         result: dict[str, Any] = {
@@ -60,9 +63,10 @@ class Train(Verb):
             "network": network.origin,
             "data": data.name,
             "new_head": self.new_head,
-            "epochs": len(history),
+            "epochs": len(trained.history),
+            "kept": trained.kept,
             "n": {"train": len(learned), "val": len(data.val) if data.val else 0},
-            "val_accuracy": history[-1]["val_accuracy"] if history else None,
+            "val_accuracy": trained.last.get("val_accuracy"),
             "split": name,
             **scored(found, data),
             "digest": save_weights(network, folder.path / WEIGHTS),
@@ -74,8 +78,8 @@ class Train(Verb):
         record = self.context.record("train", scores(found.accuracy, found.cross_entropy), found.n, name, data)
         return Outcome(result, record)
 
-    def _trained(self, folder: RunFolder, examples: ImageExamples) -> list[Epoch]:
-        network, data, stage, device = self.network, self.data, self.step.stage, self.context.device
+    def _trained(self, folder: RunFolder, data: DataSet) -> Trained:
+        network, stage, device = self.network, self.step.stage, self.context.device
 
         def keep(step: int) -> None:
             if stage.save_every and step % stage.save_every == 0:
@@ -85,15 +89,41 @@ class Train(Verb):
         with self.context.watch.task(f"training {network.origin}", stage.epochs) as advance:
             return train(
                 network,
-                Moving([network if "all" in stage.moves else head(network)[1]]),
+                _moving(network, stage),
                 stage,
-                examples,
+                ImageExamples(data.train, stage.augment, sampling=stage.sampling),
+                criterion=labels_loss(stage, data),
                 evaluate=lambda model: evaluate(model, data.split("val"), device=device).numbers(),
                 seed=self.context.seed,
                 device=device,
                 state=folder.path / STATE,
                 hooks=replace(epoch_hooks(folder, advance, "train"), step=keep),
             )
+
+
+def _moving(network: Network, stage: Stage) -> Moving:
+    """What a stage lets learn, the head before all. Raises PlanError where the network lacks what is asked for."""
+    blocks = spans(network.body) if stage.recompute else []
+    if stage.recompute and not blocks:
+        raise PlanError(
+            f"{network.origin} is made of plain layers, with no blocks to compute again",
+            expected="a network of blocks, of which the ends are kept",
+            instead="no --recompute, or more --accumulate and a smaller --batch-size",
+        )
+    parts = sorted({*stage.moves, *stage.lr_of}, key=("head", "all").index)
+    modules: list[nn.Module] = [network if part == "all" else head(network)[1] for part in parts]
+    return Moving(modules, [stage.lr_of.get(part) for part in parts], blocks)
+
+
+def labels_loss(stage: Stage, data: DataSet) -> Criterion:
+    """The loss of a stage for the labels of ``data``, whose training images are those it learns from."""
+    return hard(stage, None if data.multilabel else class_counts(data.train.labels, len(data.classes)))
+
+
+def check_labels(stage: Stage, data: DataSet) -> None:
+    """Raises DataError or PlanError where a stage tells classes apart and the images have several labels each."""
+    check_sampling(data.train.labels, stage.sampling)
+    labels_loss(stage, data)
 
 
 def save_weights(network: Network, path: Path) -> str:
@@ -136,21 +166,25 @@ def epoch_hooks(folder: RunFolder, advance: Any, stage: str, **more: Any) -> Hoo
     return Hooks(epoch, batch)
 
 
-@torch.no_grad()
 def outputs(network: Network, data: DataSet) -> int:
     """How many classes a network tells apart, found by asking it about one image. Raises SourceError."""
-    image = data.train.images.batch([0]).float() / 255
+    return outputs_of(network, network.origin, data.train.images.batch([0]).float() / 255)
+
+
+@torch.no_grad()
+def outputs_of(network: nn.Module, origin: str, image: Tensor) -> int:
+    """The same of one image (1, 3, H, W) in [0, 1], of any module, which errors call ``origin``."""
     try:
         answer = network(image)
     except RuntimeError as error:
         raise SourceError(
-            f"{network.origin} cannot take images of {image.shape[2]}x{image.shape[3]}: {str(error).splitlines()[0]}",
+            f"{origin} cannot take images of {image.shape[2]}x{image.shape[3]}: {str(error).splitlines()[0]}",
             expected="a network for images of this size, or word of the size that it wants",
-            instead=f"{network.origin}?size=224, or whatever it was trained on",
+            instead=f"{origin}?size=224, or whatever it was trained on",
         ) from error
-    if not isinstance(answer, torch.Tensor) or answer.ndim != 2:
+    if not isinstance(answer, Tensor) or answer.ndim != 2:
         raise SourceError(
-            f"{network.origin} answers with a {type(answer).__name__}, not one number a class",
+            f"{origin} answers with a {type(answer).__name__}, not one number a class",
             expected="one tensor (N, classes)",
             instead="a function that returns a classifier",
         )

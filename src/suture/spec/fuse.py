@@ -4,11 +4,12 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from suture.errors import nearest
 from suture.spec.fusion import FusionSpec
-from suture.spec.names import FUSIONS
+from suture.spec.names import EXPLANATIONS, FUSIONS
 from suture.spec.source import parse_source
 from suture.spec.stage import Stage
-from suture.spec.step import Count, Seed, SourceText, Step, known_name
+from suture.spec.step import Count, SourceText, Step, known_name
 
 TestTime = Literal["none", "flip", "crops"]
 STAGES = (
@@ -31,14 +32,20 @@ def _fusion(name: str) -> str:
     return known_name(name, name, FUSIONS)
 
 
+def _explanation(name: str) -> str:
+    return known_name(name, name, EXPLANATIONS)
+
+
 class FuseStep(Step):
     """Run backbones side by side under one new head, and train it in stages.
 
     ``at`` names the cut at which each backbone's features are taken; without it that is the input of its last layer.
     ``width`` is what ``bottleneck``, ``add``, ``gated``, ``cross-attention`` and ``maps`` bring every backbone to.
-    ``controls`` trains every backbone alone in the same way, and says whether the fusion beat them. ``seeds`` and
-    ``folds`` repeat everything, each a run of its own in the run's folder; with ``folds`` validation is each fold of
-    the training images in turn. ``tta`` is test-time augmentation of the last scores.
+    ``controls`` trains every backbone alone in the same way, and says whether the fusion beat them. ``seeds`` is how
+    many seeds everything is repeated with, from the recipe's upwards, and ``folds`` how many folds of the training
+    images are held out in turn; each repetition is a run of its own in the run's folder. ``fold`` is such a run: that
+    one fold is its validation. ``tta`` is test-time augmentation of the last scores, ``eval_batch`` the images a batch
+    there.
     """
 
     verb: ClassVar[str] = "fuse"
@@ -50,8 +57,9 @@ class FuseStep(Step):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = STAGES
     controls: bool = False
-    seeds: tuple[Seed, ...] = ()
+    seeds: Count = 1
     folds: Annotated[int, Field(ge=2)] | None = None
+    fold: Count | None = None
     tta: TestTime = "none"
     eval_batch: Count = 256
 
@@ -60,7 +68,7 @@ class FuseStep(Step):
         if self.at and len(self.at) != len(self.networks):
             raise ValueError(
                 f"at names {len(self.at)} cuts for {len(self.networks)} backbones; expected one each, or none: the "
-                "input of the last layer"
+                f"input of the last layer; instead --at {','.join([*self.at, *self.at][: len(self.networks)])}"
             )
         return self
 
@@ -70,21 +78,29 @@ class FuseStep(Step):
         for stage in self.stages:
             for part in (*stage.moves, *stage.lr_of):
                 if part.partition(":")[0] not in own or part.startswith("head:"):
-                    raise ValueError(f"a fusion of {len(self.networks)} has no part {part}; expected {', '.join(own)}")
+                    raise ValueError(
+                        f"a fusion of {len(self.networks)} has no part {part}; expected {', '.join(own)}; instead "
+                        f"{nearest(part, own, 1)[0]}"
+                    )
             if not stage.objective.only_labels:
-                raise ValueError("a fusion has no adapter and no other network to learn from; objective: {}")
+                raise ValueError(
+                    "a fusion has no adapter and no other network to learn from; expected the target hard; instead no "
+                    "objective"
+                )
         return self
 
     @model_validator(mode="after")
-    def _different_seeds(self) -> Self:
-        if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"seeds {', '.join(map(str, self.seeds))} repeat one; expected different ones")
+    def _one_of_the_folds(self) -> Self:
+        if self.fold is not None and (self.folds is None or self.fold > self.folds):
+            raise ValueError(f"fold {self.fold} of {self.folds or 'no'} folds; expected a number from 1 to folds")
         return self
 
     @model_validator(mode="after")
     def _to_compare(self) -> Self:
         if self.controls and len(self.networks) == 1:
-            raise ValueError("a single backbone is its own control; controls: false, or a second network")
+            raise ValueError(
+                "a single backbone is its own control; expected two or more; instead a second network, or no --controls"
+            )
         return self
 
     @property
@@ -101,14 +117,15 @@ class ExplainStep(Step):
 
     ``images`` are files or folders of images, shown without labels; without them some of ``split`` are shown, ``count``
     right and ``count`` wrong ones, spread over the classes. ``layer`` is the value to look at, found in the graph where
-    it is not named. ``method`` is ``grad-cam``, or one of captum's by name.
+    it is not named. ``method`` is ``grad-cam``, or one of captum's by name. ``target`` is the class to explain, by
+    name or number; without it that which the network answers.
     """
 
     verb: ClassVar[str] = "explain"
     model: SourceText
     images: tuple[str, ...] = ()
     layer: tuple[str, ...] = ()
-    method: str = "grad-cam"
+    method: Annotated[str, AfterValidator(_explanation)] = "grad-cam"
     target: str | None = None
     split: Literal["train", "val", "test"] = "test"
     count: Count = 8

@@ -21,6 +21,7 @@ from suture.spec.source import parse_source
 from suture.spec.stage import Stage
 from suture.spec.step import Count, HybridStage, Joined, Seed, SourceText, Step, StitchStep, known_name
 from suture.spec.sweep import SWEPT, SweepStep
+from suture.spec.tune import TuneStep
 
 __all__ = [
     "STEPS",
@@ -37,6 +38,7 @@ __all__ = [
     "StitchStep",
     "SweepStep",
     "TrainStep",
+    "TuneStep",
 ]
 
 
@@ -144,7 +146,7 @@ class CompareStep(Step):
 
 STEPS: dict[str, type[Step]] = {
     step.verb: step
-    for step in (TrainStep, StitchStep, FuseStep, SearchStep, EvalStep, CompareStep, SweepStep, ExplainStep)
+    for step in (TrainStep, StitchStep, FuseStep, TuneStep, SearchStep, EvalStep, CompareStep, SweepStep, ExplainStep)
 }
 
 
@@ -152,10 +154,10 @@ class Splits(BaseModel):
     """How data that come without some split are divided.
 
     ``test`` is the share of the images to hold out where there is no test split (0: none are), ``val`` that of the
-    rest for validation (None: a tenth, the last where the file order is random); both stratified by class, drawn by
-    the recipe's seed. ``group`` is ``FILE.csv:COLUMN``: images with the same value there (a patient, a camera) never
-    stand on two sides; the file's first column, or one named ``file``, names the images. ``duplicates`` looks for
-    nearly equal images on two sides.
+    rest for validation (None: a tenth, the last where the file order is random); both stratified by class, test
+    drawn by ``seed`` (None: the recipe's), validation by the recipe's. ``group`` is ``FILE.csv:COLUMN``: images with
+    the same value there (a patient, a camera) never stand on two sides; the file's first column, or one named
+    ``file``, names the images. ``duplicates`` looks for nearly equal images on two sides.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -164,11 +166,15 @@ class Splits(BaseModel):
     val: Annotated[float, Field(gt=0, lt=1)] | None = None
     group: str | None = None
     duplicates: bool = False
+    seed: Seed | None = None
 
     @model_validator(mode="after")
     def _column(self) -> Self:
         if self.group is not None and not all(self.group.rpartition(":")[::2]):
-            raise ValueError(f"group {self.group!r} names no column of a file; expected FILE.csv:COLUMN")
+            raise ValueError(
+                f"group {self.group!r} names no column of a file; expected FILE.csv:COLUMN; instead "
+                "patients.csv:patient"
+            )
         return self
 
 

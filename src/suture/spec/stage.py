@@ -13,6 +13,7 @@ from suture.spec.objective import Objective
 Augmentation = Literal["flip", "crop", "rotate", "affine", "erase"]
 Sampling = Literal["shuffled", "weighted", "class-balanced"]
 ClassWeights = Literal["none", "balanced", "effective"]
+Schedule = Literal["constant", "one-cycle", "cosine", "step"]
 Loss = Literal["cross-entropy", "focal"]
 _PART = re.compile(r"(?P<name>[a-z]+)(?P<number>[1-9]\d*)?(:(?P<last>[1-9]\d*))?")
 
@@ -71,7 +72,7 @@ class Stage(BaseModel):
     lr_of: Mapping[Part, Rate] = {}
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    schedule: Literal["constant", "one-cycle", "cosine", "step"] = "constant"
+    schedule: Schedule = "constant"
     schedule_by: Literal["step", "epoch"] = "step"
     period: Annotated[int, Field(ge=1)] | None = None
     batch_size: Annotated[int, Field(ge=1)] = 128

@@ -1,6 +1,6 @@
 """An objective as a loss: what the labels, the parents' answers or B's own activations ask of a batch."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -9,33 +9,17 @@ from torch import Tensor
 from suture.adapters import Adapter
 from suture.measures.functional.cka import cka_linear_biased
 from suture.spec.objective import Objective
-
-Criterion = Callable[[Tensor, Tensor, Mapping[str, Tensor]], Tensor]
-"""(logits, labels, known) to a loss. ``known`` holds, of the same images, what the objective wants of the parents:
-their logits ``a`` and ``b``, and B's own activations at the ``cut`` and at its ``penultimate`` features."""
-
-
-def labels_only(smoothing: float = 0.0) -> Criterion:
-    """Cross-entropy with labels (n,), binary cross-entropy with labels (n, k) of 0 and 1; the mean, in nats."""
-
-    def loss(logits: Tensor, labels: Tensor, known: Mapping[str, Tensor]) -> Tensor:
-        del known
-        if labels.ndim == 2:
-            return F.binary_cross_entropy_with_logits(logits, labels + smoothing * (0.5 - labels))
-        return F.cross_entropy(logits, labels, label_smoothing=smoothing)
-
-    return loss
+from suture.training.losses import Criterion
 
 
 def criterion(
-    objective: Objective, smoothing: float, adapters: Sequence[Adapter], seen: Mapping[str, Tensor]
+    objective: Objective, hard: Criterion, adapters: Sequence[Adapter], seen: Mapping[str, Tensor]
 ) -> Criterion:
-    """The loss of ``objective`` for a hybrid.
+    """The loss of ``objective`` for a hybrid; ``hard`` is that of the labels.
 
     ``seen`` is filled by each forward pass of the hybrid: with what its last adapter gave (``cut``) and with the input
     of the last layer (``penultimate``), as far as the objective looks at them. L1 is on the maps of all ``adapters``.
     """
-    hard = labels_only(smoothing)
 
     def loss(logits: Tensor, labels: Tensor, known: Mapping[str, Tensor]) -> Tensor:
         if objective.target == "hard":

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable
 
+from suture.spec.stage import Stage
+
 WARM_UP = 0.3
 
 
@@ -11,7 +13,10 @@ def constant(_progress: float) -> float:
 
 
 def cosine(progress: float) -> float:
-    """From 1 to 0 along half a cosine (Loshchilov & Hutter 2017, arXiv 1608.03983, without restarts)."""
+    """From 1 to 0 along half a cosine (Loshchilov & Hutter 2017, arXiv 1608.03983, without restarts).
+
+    Past 1 it rises again, as torch's CosineAnnealingLR does past its T_max.
+    """
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
@@ -33,3 +38,13 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
     "one-cycle": one_cycle,
     "step": step,
 }
+
+
+def factor(stage: Stage, epoch: int, step: int, steps: int) -> float:
+    """What the rates are multiplied by in ``step`` of ``steps`` in ``epoch``, both counted from 0.
+
+    A schedule runs over the period of the stage, or over all its epochs; moved every epoch it stays within one what it
+    was at its start.
+    """
+    done = epoch * steps + (step if stage.schedule_by == "step" else 0)
+    return SCHEDULES[stage.schedule](done / max((stage.period or stage.epochs) * steps, 1))
