@@ -257,15 +257,36 @@ def test_a_broken_image_is_named_and_skipped_only_when_asked(folder):
     assert str(broken) in heard[0]
 
 
-@pytest.mark.parametrize("how", ["empty", "gone", "broken"])
+@pytest.mark.parametrize("how", ["empty", "broken"])
 def test_a_class_without_images(folder, how):
     place = folder / "test" / "dog"
     for path in sorted(place.iterdir()):
         path.write_bytes(b"") if how == "broken" else path.unlink()
-    if how == "gone":
-        place.rmdir()
     with raises(DataError, str(place), "no images that can be read"):
         load_data(f"folder:{folder}", size=8, skip_bad=True)
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_a_class_that_a_split_has_no_folder_for_is_absent_from_it_and_told(folder, part):
+    (folder / part / "cat").rename(folder / "spare")
+    heard: list[str] = []
+    data = load_data(f"folder:{folder}", size=8, tell=heard.append)
+    assert data.classes == ("cat", "dog")
+    assert set(data.split(part).labels.tolist()) == {1}
+    assert f"{folder / part} has no folder cat: absent from the {part} split" in heard
+
+
+def test_folders_beside_the_splits_are_left_out_and_told(folder):
+    picture(folder / "cow" / "0.png")
+    heard: list[str] = []
+    assert load_data(f"folder:{folder}", size=8, tell=heard.append).classes == ("cat", "dog")
+    assert heard == [f"left out: cow in {folder}, beside test, train, val"]
+
+
+def test_two_folders_for_one_split(folder):
+    picture(folder / "valid" / "cat" / "0.png")
+    with raises(DataError, "has both val and valid", "one folder of val images"):
+        load_data(f"folder:{folder}", size=8)
 
 
 def test_a_class_that_training_has_not(folder):

@@ -252,7 +252,7 @@ def test_what_cannot_be_fused_is_said(sides, images):
     with raises(PlanError, "1 cuts for 2 backbones", "at=['mean', 'mean']"):
         fuse(sides, at="mean")
     with raises(CutError, "zoo:resnet20-a: the network has no layer 'relu5'"):
-        fuse(sides, at="relu5,relu5")
+        fuse(sides, at="relu5, relu5")
     with raises(CutError, "zoo:resnet20-a: the network cannot be cut at layer1.0.conv1"):
         fuse(sides, at=["relu5", "layer1.0.conv1"])
     four = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 4))

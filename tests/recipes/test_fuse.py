@@ -262,6 +262,7 @@ def test_the_verdict_says_no_more_than_is_known(fused, alone, words):
     from suture.recipes.repeats import spread
 
     told = {"networks": {"a": "zoo:a", "b": "zoo:b"}, "method": "add", "split": "test", "n": {"test": 50}, "alone": {}}
+    told |= {"stages": [{"chosen": True}], "over_folds": None}
     told["over_seeds"] = {"fused": spread(fused)}
     if alone:
         gain = [x - y for x, y in zip(fused, alone, strict=True)]
@@ -270,3 +271,11 @@ def test_the_verdict_says_no_more_than_is_known(fused, alone, words):
     assert words in verdict(told)
     if alone and fused != alone:
         assert "no more than chance does" in verdict(told)
+    assert "flatter" not in verdict(told)
+    told |= {"split": "val", "n": {"val": 50}}
+    assert "of 50 validation images right" in verdict(told)
+    assert "The validation images also chose the epochs, so their scores flatter; --test-share" in verdict(told)
+    told |= {"stages": [{"chosen": False}]}
+    assert "flatter" not in verdict(told)
+    told |= {"stages": [{"chosen": True}], "split": "test", "n": {"test": 50}, "over_folds": spread((0.8, 0.9))}
+    assert verdict(told).endswith("The held-out images also chose the epochs, so their scores flatter.")

@@ -52,6 +52,21 @@ def test_the_temperature_adds_a_curve(tmp_path):
     assert red[1] > 200
 
 
+def test_bins_of_few_images_are_small_marks(tmp_path):
+    """The same bins but for how many images are in the first: its mark grows, the others shrink."""
+    told = drawn(4)
+    full = [number for number, one in enumerate(told["calibration"]["bins"]) if one["count"]]
+    blue = []
+    for first in (1, 199):
+        bins = [dict(one, count=0) for one in told["calibration"]["bins"]]
+        bins[full[0]]["count"], bins[full[-1]]["count"] = first, 200 - first
+        FIGURES["reliability"](told | {"calibration": told["calibration"] | {"bins": bins}}, tmp_path / "figure.png")
+        with Image.open(tmp_path / "figure.png") as image:
+            left = np.asarray(image.convert("RGB"))[: image.height * 3 // 5, : image.width * 2 // 3]
+        blue.append((left == (0x2C, 0x6E, 0x8F)).all(-1).sum())
+    assert blue[1] > 2 * blue[0] > 0
+
+
 def test_long_names_are_cut_and_dollars_are_no_mathematics():
     assert short("a" * 24) == "a" * 24
     assert short("a" * 25) == "a" * 23 + "…"

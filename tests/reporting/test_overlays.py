@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from suture.reporting.overlays import UNSEEN, Shown, blend, gallery, strip
+from suture.reporting.overlays import ROWS, UNSEEN, Shown, blend, gallery, strip
 
 GREY = np.full((20, 20, 3), 0.5)
 NOTHING = np.zeros((20, 20))
@@ -58,3 +58,13 @@ def test_galleries_and_strips_are_pictures(tmp_path):
     assert sizes["branches"][0] > sizes["sides"][0]
     assert sizes["sides"][1] > sizes["one"][1]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*(f"{name}.png" for name in cases), "strip.png"])
+
+
+def test_a_gallery_ends_after_forty_rows(tmp_path):
+    """Without an end a folder of photographs would be a picture higher than any file format takes."""
+    for count in (ROWS, ROWS + 1, 2 * ROWS):
+        gallery([shown()] * count, tmp_path / f"{count}.png", title="a network")
+    found = {count: np.asarray(Image.open(tmp_path / f"{count}.png")) for count in (ROWS, ROWS + 1, 2 * ROWS)}
+    assert found[ROWS].shape == found[ROWS + 1].shape == found[2 * ROWS].shape
+    assert (found[ROWS + 1] != found[ROWS]).any(), "it is told"
+    assert (found[ROWS + 1] != found[ROWS])[:80].sum() == (found[ROWS + 1] != found[ROWS]).sum()

@@ -54,6 +54,7 @@ def test_what_no_fusion_can_be(fields, words, instead):
         (lambda: step(stages=(Stage(moves=("backbone3",)),)), "a fusion of 2 has no part backbone3"),
         (lambda: step(stages=(Stage(moves=("head:1",)),)), "a fusion of 2 has no part head:1"),
         (lambda: step(stages=(Stage(moves=("all",), objective={"target": "soft-a"}),)), "a fusion has no adapter"),
+        (lambda: step(stages=(Stage(moves=("all",), save_every=5),)), "no save_every"),
         (lambda: step(stages=()), "at least 1 item"),
         (lambda: step(method="mean"), "expected one of concat"),
         (lambda: step(folds=1), "greater than or equal to 2"),
@@ -136,3 +137,9 @@ def test_a_choice_changes_what_it_names_and_nothing_else():
         assert after.model_copy(update={**back, "weight_decay": before.weight_decay}) == before
     assert changed.stages[1].lr_of["backbones"] == pytest.approx(1e-4)
     assert tuned.single.model_copy(update={"controls": tuned.fuse.controls}) == tuned.fuse
+
+
+def test_a_trial_of_one_fold_has_the_validation_images_of_that_fold():
+    tuned = TuneStep(fuse=step(folds=3, fold=2))
+    assert (tuned.single.folds, tuned.single.fold) == (3, 2)
+    assert TuneStep(fuse=step(folds=3)).single.folds is None

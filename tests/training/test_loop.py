@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
+from raising import raises
 from small import sample_split
 from suture.data.cache import cache_activations
 from suture.data.examples import ImageExamples
-from suture.errors import TrainingError
+from suture.errors import PlanError, TrainingError
 from suture.sources import load
 from suture.spec.names import OPTIMIZERS, SCHEDULES
 from suture.spec.stage import Stage
@@ -80,6 +81,15 @@ def test_flags_are_put_back_when_training_fails(split):
     assert "--lr 0.001" in raised.value.instead
     flags = {name for name, p in network.named_parameters() if not p.requires_grad}
     assert flags == {"body.conv1.weight"}
+
+
+@pytest.mark.parametrize(
+    ("images", "size", "instead"), [(9, 4, "--batch-size 5"), (9, 8, "--batch-size 9"), (1, 4, "more")]
+)
+def test_one_image_is_too_few_for_a_batchnorm_over_one_cell(images, size, instead):
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3, 10))
+    with raises(PlanError, f"of {images} images in batches of {size}", instead):
+        train(network, Moving([network]), stage(batch_size=size), ImageExamples(sample_split(images)))
 
 
 def test_precisions_may_follow_each_other(split):

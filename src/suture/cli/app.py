@@ -10,7 +10,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 from rich.console import Console
 
-from suture.errors import RecipeError, SutureError
+from suture.errors import RecipeError, SutureError, nearest
 from suture.runs.processes import rank
 
 app = typer.Typer(
@@ -51,12 +51,41 @@ def _told(errors: list[Any]) -> tuple[str, str, str]:
     whole = re.fullmatch(r"(.*); expected (.*); instead (.*)", texts[0], re.DOTALL)
     if len(errors) == 1 and whole:
         return whole[1], whole[2], whole[3]
+    same = len({(repr(error["input"]), error["msg"]) for error in errors}) == 1  # of every stage, where given for all
+    if same and (one := _named(errors[0])):
+        return one
     given = [
-        f"{'.'.join(map(str, error['loc'])) or 'options'}: {text}"
+        f"{_place(error['loc']) or 'options'}: {text}"
         + ("" if isinstance(error["input"], dict) else f" (given {error['input']!r})")
         for error, text in zip(errors, texts, strict=True)
     ]
     return "; ".join(given), "values that fit", "the same command with --help for what each takes"
+
+
+def _named(error: Any) -> tuple[str, str, str] | None:
+    """What to say of one name that none of a few is, and None of any other mistake."""
+    given, text = error["input"], error["msg"].removeprefix("Value error, ")
+    if error["type"] == "literal_error":
+        expected = error["ctx"]["expected"].replace("'", "")
+        known = expected.replace(" or ", ", ").split(", ")
+        return f"{_place(error['loc'])}: {given!r}", expected, nearest(given, known, 1)[0]
+    found = re.fullmatch(r"(?P<what>.*); expected (?P<expected>.*); nearest: (?P<nearest>[^,]*).*", text, re.DOTALL)
+    if not found:
+        return None
+    what = repr(given) if found["what"] == "unknown" else found["what"]
+    return f"{_place(error['loc'])}: {what}", found["expected"], found["nearest"]
+
+
+def _place(where: tuple[str | int, ...]) -> str:
+    """Where in the options: ``stages.0.moves.0`` is ``moves of stage 1``."""
+    match where:
+        case ("fuse", *rest) if rest:
+            return _place(tuple(rest))
+        case ("stages", int(number), str(field), *_):
+            return f"{field} of stage {number + 1}"
+        case ("stages", int(number)):
+            return f"stage {number + 1}"
+    return ".".join(map(str, where))
 
 
 def flowing(text: str) -> str:

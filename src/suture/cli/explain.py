@@ -11,7 +11,7 @@ from suture.cli import options
 from suture.cli.app import app, build
 from suture.cli.groups import adding, take
 from suture.cli.stages import words
-from suture.cli.tables import nats, share
+from suture.cli.tables import share
 from suture.spec.fuse import ExplainStep
 from suture.spec.names import EXPLANATIONS
 
@@ -73,7 +73,11 @@ def _lines(result: dict[str, Any]) -> list[str]:
     if result["accuracy"] is not None:
         lines.append(f"{share(result['accuracy'])} of the {result['n']} images looked at are answered right")
     for name, told in (result["shares"] or {}).items():
-        lost = f"without it accuracy falls by {share(told['accuracy_drop'])}"
-        rise = f"cross-entropy rises by {nats(told['cross_entropy_rise'])}"
-        lines.append(f"{name} ({told['network']}): share {share(told['share'])}; {lost}, {rise}")
+        lost = _change("accuracy", -100 * told["accuracy_drop"], "{:.2f} points")
+        rise = _change("cross-entropy", told["cross_entropy_rise"], "{:.4f}")
+        lines.append(f"{name} ({told['network']}): share {share(told['share'])}; without it {lost}, {rise}")
     return lines
+
+
+def _change(what: str, by: float, spelling: str) -> str:
+    return f"{what} {'falls' if by < 0 else 'rises'} by {spelling.format(abs(by))}" if by else f"{what} stays"

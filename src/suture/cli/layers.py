@@ -26,7 +26,7 @@ MEANING = {
 
 @app.command(rich_help_panel="Look")
 def layers(
-    model: Annotated[str, typer.Argument(help="The network, as KIND:NAME\\[@WEIGHTS].")],
+    model: Annotated[str, typer.Argument(help="The network, as KIND:NAME\\[@WEIGHTS], or the folder of a run.")],
     fine: Annotated[bool, typer.Option("--fine", help="Every legal cut, not only those between blocks.")] = False,
     trust_code: options.Trust = False,
     json: options.Json = False,
@@ -38,10 +38,12 @@ def layers(
       suture layers zoo:tiny10-a
 
       suture layers torchvision:resnet18@none --fine --json
+
+      suture layers runs/demo
     """
     from suture.recipes.layers import describe
 
-    options.show(describe(model, fine=fine, trust_code=trust_code), table, json)
+    options.show(describe(options.network_source(model), fine=fine, trust_code=trust_code), table, json)
 
 
 def table(result: dict[str, Any]) -> Group:

@@ -17,7 +17,7 @@ from suture.cli.watch import ConsoleWatch
 from suture.recipes.read import read_recipe
 from suture.recipes.text import resolved
 from suture.runs import check_run
-from suture.runs.folder import RECIPE, RESULT
+from suture.runs.folder import RECIPE
 from suture.runs.processes import rank
 from suture.spec.recipe import Recipe, Step
 
@@ -27,6 +27,16 @@ DATA_HELP = (
 _data = partial(typer.Option, rich_help_panel="Data")
 Table = Callable[[dict[str, Any]], RenderableType]
 Trust = Annotated[bool, typer.Option("--trust-code", help="Allow python: sources, which run code")]
+SkipBad = Annotated[bool, _data("--skip-bad", help="Leave out image files that cannot be read")]
+TestShare = Annotated[float, _data(min=0, max=0.999, help="Share to hold out as test, where the data have none")]
+ValShare = Annotated[
+    float | None, _data(max=0.999, help="Share of training to hold out for validation", show_default="a tenth")
+]
+Group = Annotated[
+    str | None, _data(metavar="FILE.csv:COLUMN", help="Images alike in a column never stand on two sides")
+]
+SplitSeed = Annotated[int | None, _data(min=0, help="Seed of the test share; else --seed")]
+Duplicates = Annotated[bool, _data("--check-duplicates", help="Look for nearly equal images on two sides")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else")]
 
 
@@ -37,20 +47,12 @@ def inputs(
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="Only operations that give the same bits every time")
     ] = False,
-    skip_bad: Annotated[bool, _data("--skip-bad", help="Leave out image files that cannot be read")] = False,
-    test_share: Annotated[
-        float, _data(min=0, max=0.999, help="Share to hold out as test, where the data have none")
-    ] = 0.0,
-    val_share: Annotated[
-        float | None, _data(max=0.999, help="Share of training to hold out for validation", show_default="a tenth")
-    ] = None,
-    group: Annotated[
-        str | None, _data(metavar="FILE.csv:COLUMN", help="Images alike in a column never stand on two sides")
-    ] = None,
-    split_seed: Annotated[int | None, _data(min=0, help="Seed of the test share; else --seed")] = None,
-    check_duplicates: Annotated[
-        bool, _data("--check-duplicates", help="Look for nearly equal images on two sides")
-    ] = False,
+    skip_bad: SkipBad = False,
+    test_share: TestShare = 0.0,
+    val_share: ValShare = None,
+    group: Group = None,
+    split_seed: SplitSeed = None,
+    check_duplicates: Duplicates = False,
 ) -> dict[str, Any]:
     """Fields of a Recipe. No data are ``sample``: a command that knows better data says so before."""
     splits = {
@@ -83,8 +85,8 @@ def recipe(step: Step, fields: dict[str, Any]) -> Recipe:
 
 
 def network_source(text: str) -> str:
-    """A source as it is; the path of a finished run's folder, with or without a query, as its ``run:`` source."""
-    return f"run:{text}" if (Path(text.partition("?")[0]) / RESULT).is_file() else text
+    """A source as it is; the path of a run's folder, with or without a query, as its ``run:`` source."""
+    return f"run:{text}" if (Path(text.partition("?")[0]) / RECIPE).is_file() else text
 
 
 def inputs_of(source: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -32,14 +32,19 @@ def shared(
     loss: Annotated[str | None, _training(help=", ".join(LOSSES))] = None,
     class_weights: Annotated[str | None, _training(help=f"Of the loss: {', '.join(CLASS_WEIGHTS)}")] = None,
     sampling: Annotated[str | None, _training(help=f"How images are drawn: {', '.join(SAMPLINGS)}")] = None,
-    augment: Annotated[str | None, _training(help=f"With commas: {', '.join(AUGMENTATIONS)}")] = None,
+    augment: Annotated[
+        str | None,
+        _training(
+            help=f"With commas: {', '.join(AUGMENTATIONS)}; of the default stages the second's, with --views both"
+        ),
+    ] = None,
     views: Annotated[int | None, _training(min=1, help="Augmented versions to keep for frozen backbones")] = None,
     precision: Annotated[str | None, _training(help="fp32, or bf16 (autocast)")] = None,
     train_images: Annotated[int | None, _training(min=1, help="Learn from the first so many training images")] = None,
     patience: Annotated[int | None, _training(min=1, help="Stop after so many epochs without a better one")] = None,
     keep: Annotated[str | None, _training(help="End a stage with the weights of its best epoch, or its last")] = None,
 ) -> dict[str, Any]:
-    """What is given of the fields of all stages; ``stage`` are the texts, None where there are none."""
+    """What is given of the fields of all stages, ``stage`` the texts where there are some."""
     given = {name: value for name, value in locals().items() if value not in (None, False)}
     return given | ({"augment": words(augment)} if augment is not None else {})
 

@@ -103,7 +103,7 @@ def tune_table(result: dict[str, Any]) -> Group:
     table = Table(title=f"{len(told['trials'])} trials", title_justify="left")
     names = [name for name in told["trials"][0] if name != "val_accuracy"]
     for name in (*names, "validation"):
-        table.add_column(name, justify="right")
+        table.add_column("lr ×" if name == "lr" else name, justify="right")
     for trial in sorted(told["trials"], key=lambda trial: -(trial["val_accuracy"] or 0)):
         cells = [trial[name] if isinstance(trial[name], (str, int)) else f"{trial[name]:.3g}" for name in names]
         style = "bold" if trial["number"] == told["best"] else ""

@@ -1,4 +1,7 @@
-"""``folder:PATH``: image files in one folder per class, with or without train, val and test folders around them."""
+"""``folder:PATH``: image files in one folder per class, with or without train, val and test folders around them.
+
+The classes are those of training; a folder that validation or test lacks is a class without images there.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +25,17 @@ def read_folder(where: str, options: Options) -> DataSet:
             instead="folder:PATH, with or without train, val and test folders inside",
         )
     entries = [entry for entry in sorted(root.iterdir()) if entry.is_dir()]
-    parts = {FOLDERS[entry.name.lower()]: entry for entry in entries if entry.name.lower() in FOLDERS}
+    parts: dict[str, Path] = {}
+    for entry in entries:
+        meant = FOLDERS.get(entry.name.lower(), "")
+        if meant in parts:
+            raise DataError(
+                f"{root} has both {parts[meant].name} and {entry.name}",
+                expected=f"one folder of {meant} images",
+                instead="one of the two somewhere else",
+            )
+        if meant:
+            parts[meant] = entry
     if parts and "train" not in parts:
         raise DataError(
             f"{root} has a folder {listed(entry.name for entry in parts.values())} and none named train",
@@ -30,6 +43,9 @@ def read_folder(where: str, options: Options) -> DataSet:
             instead=f"{root.name}/train/CLASS_NAME/image.png",
         )
     roots = parts or {"train": root}
+    beside = [entry.name for entry in entries if entry not in parts.values() and entry.name[0] != "."]
+    if parts and beside:
+        options.tell(f"left out: {listed(beside)} in {root}, beside {listed(place.name for place in parts.values())}")
     classes = _class_folders(roots["train"])
     splits: dict[str, Split] = {}
     for name, part in roots.items():
@@ -41,6 +57,9 @@ def read_folder(where: str, options: Options) -> DataSet:
                 instead="the same class folders in every split",
             )
         splits[name] = _split(root, part, classes, options)
+        absent = [folder for folder in classes if not (part / folder).is_dir()]
+        if absent:
+            options.tell(f"{part} has no folder {listed(absent)}: absent from the {name} split")
     return DataSet(f"folder:{root.name}", tuple(classes), splits["train"], splits.get("test"), splits.get("val"))
 
 
@@ -59,13 +78,15 @@ def _split(whole: Path, root: Path, classes: Sequence[str], options: Options) ->
     paths: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
+        if not (root / name).is_dir():
+            continue
         found = sorted(path for path in (root / name).glob("**/*") if _is_image(path))
         good = [path for path in found if _readable(path, options)]
         if not good:
             raise DataError(
                 f"the class folder {root / name} has no images that can be read",
-                expected=f"image files ({', '.join(IMAGE_FILES)}) for every class, in every split",
-                instead="images of that class there, or no folder for it in any split",
+                expected=f"image files ({', '.join(IMAGE_FILES)}) in every class folder",
+                instead="images of that class there, or no such folder",
             )
         paths += good
         labels += [label] * len(good)

@@ -59,7 +59,7 @@ def fuse(
     options: dict[str, Any] = {"trust_code": trust_code, "seed": seed}
     sides = [parent(network, shown, **options) for network, shown in zip(networks, examples, strict=True)]
     classes = _common_classes(sides) if num_classes is None else num_classes
-    names = None if at is None else tuple(at.split(",")) if isinstance(at, str) else tuple(at)
+    names = None if at is None else tuple(name.strip() for name in at.split(",")) if isinstance(at, str) else tuple(at)
     return build_fusion(sides, names, FusionSpec(method, classes, hidden, width, dropout), seed)
 
 

@@ -53,10 +53,11 @@ def load_run(request: Request) -> Network:
         ]
         hybrid = store.load(folder, parents, request.source.override.map or "after")
         return store.as_network(hybrid, request.source.origin)
-    names = [path.parent.name for path in folder.parent.glob("*/result.json")]
+    finished = (path.parent for path in folder.parent.glob("*/result.json"))
+    names = [run.name for run in finished if any((run / own).is_file() for own in ("network.json", store.DESCRIPTION))]
     raise SourceError(
         f"{folder} is no finished run with a network in it",
-        expected="the folder of suture train, stitch or search",
+        expected="the finished folder of suture train, stitch, search, fuse or tune",
         instead=" or ".join(f"run:{folder.parent / name}" for name in nearest(folder.name, names))
         or "run:runs/NAME, as suture printed it",
     )

@@ -90,6 +90,7 @@ def _carried_out(context: Context, first: Verb, path: Path, text: str, overwrite
             result = check_run(place, inner) or finished(
                 first if number == 1 else _prepared(context, step), place, inner
             )
+            ranks.barrier()  # the next step may read what the first process wrote
         folder.finish(result, {"steps": [step.verb for step in steps]})
     return result
 

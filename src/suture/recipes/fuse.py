@@ -14,7 +14,7 @@ from suture.recipes.repeats import compared, repeats
 from suture.recipes.reports import write_report
 from suture.recipes.staged import moving, train_stages
 from suture.recipes.text import resolved
-from suture.recipes.train import outputs, scored
+from suture.recipes.train import check_labels, outputs, scored
 from suture.recipes.verb import Outcome, Verb, finished
 from suture.reporting import curves
 from suture.reporting.fusions import card
@@ -57,6 +57,7 @@ class Fuse(Verb):
         found = cls(step, context, parents, data, _held_out(step, context, data))
         fusion = found.build()
         for stage in step.stages:
+            check_labels(stage, data)
             if stage.epochs and not moving(fusion, stage).parameters():
                 raise PlanError(
                     f"nothing in the {' and '.join(stage.moves)} can learn",

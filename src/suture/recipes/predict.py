@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +13,11 @@ from suture.evaluation import predict as answered
 from suture.evaluation.tta import views
 from suture.graph.untouched import untouched
 from suture.recipes.pictures import Given, pictures, read_batches
+from suture.recipes.seen import folder_of
 from suture.recipes.train import outputs_of
 from suture.runs import RunFolder
 from suture.sources import load
-from suture.spec.source import parse_source
 
-RUNS = Path("runs")
 SIDE = 224
 
 
@@ -100,8 +98,5 @@ def _names(module: nn.Module, image: Tensor) -> list[str]:
 
 def _has_attributes(source: str) -> bool:
     """Whether a ``run:`` source was trained on data with several labels an image."""
-    parsed = parse_source(source)
-    if parsed.kind != "run":
-        return False
-    folder = Path(parsed.name) if Path(parsed.name).exists() else RUNS / parsed.name
-    return "attributes" in (RunFolder(folder).result or {})
+    folder = folder_of(source)
+    return folder is not None and "attributes" in (RunFolder(folder).result or {})

@@ -31,7 +31,7 @@ def read_recipe(path: Path, given: Mapping[str, Any] | None = None) -> Recipe:
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(
             f"{path} cannot be read: {getattr(error, 'strerror', None) or error}",
-            expected="a YAML file",
+            expected=f"a YAML file, or one of {', '.join(PRESETS)}",
             instead=f"runs/NAME/recipe.yaml, which every run folder has, or {nearest(path.name, PRESETS, 1)[0]}",
         ) from error
     return parse_recipe(text, path.name, given)

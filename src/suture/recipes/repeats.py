@@ -97,7 +97,12 @@ def _stage(stage: Stage, own: str) -> Stage | None:
         return None if name.startswith("backbone") and name != "backbones" else part
 
     moves = tuple(part for given in stage.moves if (part := here(given)))
-    rates = {part: rate for given, rate in stage.lr_of.items() if (part := here(given))}
+    kinds = {part.startswith("backbone") for part in moves}
+    rates = {
+        part: rate
+        for given, rate in stage.lr_of.items()
+        if (part := here(given)) and ("all" in moves or part.startswith("backbone") in kinds)
+    }
     return stage.model_copy(update={"moves": moves, "lr_of": rates}) if moves else None
 
 

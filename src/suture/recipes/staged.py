@@ -1,5 +1,6 @@
 """Training a fusion stage by stage: while its backbones are frozen they run once, and the head learns from that."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,14 +10,14 @@ from torch import nn
 from suture.data.cache import Activations, cache_activations
 from suture.data.dataset import DataSet, Split
 from suture.data.examples import ImageExamples
-from suture.data.sampling import class_counts
+from suture.errors import PlanError
 from suture.evaluation import predict, score
 from suture.hybrids import Fusion
 from suture.recipes.context import Context
-from suture.recipes.train import epoch_hooks
+from suture.recipes.train import epoch_hooks, labels_loss
 from suture.runs import RunFolder
 from suture.spec.stage import Stage
-from suture.training import Epoch, Examples, Moving, hard, train
+from suture.training import Epoch, Examples, Moving, train
 
 SEEDS = 1000  # each stage draws its epochs from seeds of its own, so many after those of the stage before
 STATE = "state-{}.safetensors"
@@ -24,7 +25,10 @@ STATE = "state-{}.safetensors"
 
 @dataclass(frozen=True)
 class Stretch:
-    """How one stage went. ``kept`` is the epoch with whose weights it ended, 0 for those it began with."""
+    """How one stage went. ``kept`` is the epoch with whose weights it ended, 0 for those it began with.
+
+    As plain data, ``chosen`` says whether validation decided which epoch that is.
+    """
 
     stage: Stage
     history: list[Epoch]
@@ -39,7 +43,8 @@ class Stretch:
             "epochs": len(self.history),
             "kept": self.kept,
             "cached": self.cached,
-            "views": self.stage.views,
+            "views": self.stage.views if self.cached else 1,
+            "chosen": bool(self.history) and (self.stage.keep == "best" or self.stage.patience is not None),
             "history": epochs,
         }
 
@@ -49,9 +54,15 @@ def moving(fusion: Fusion, stage: Stage) -> Moving:
     allowed = _modules(fusion, stage.moves)
     modules: list[nn.Module] = []
     rates: list[float] = []
-    # The narrower the part, the sooner: backbones:1 before backbone2, and that before backbones.
-    for part in sorted(stage.lr_of, key=lambda part: (":" not in part, part.startswith("backbones"), part == "all")):
-        for module in fusion.stage_modules(part):
+    for part in sorted(stage.lr_of, key=_width):
+        named = fusion.stage_modules(part)
+        if not any(module is other for module in named for other in allowed):
+            raise PlanError(
+                f"lr_of gives {part} a rate, and only {', '.join(stage.moves)} may move",
+                expected="rates of parts that move",
+                instead=f"moves: [{', '.join([*stage.moves, part])}], or no rate for {part}",
+            )
+        for module in named:
             if any(module is other for other in allowed) and not any(module is other for other in modules):
                 modules.append(module)
                 rates.append(stage.lr_of[part])
@@ -60,6 +71,12 @@ def moving(fusion: Fusion, stage: Stage) -> Moving:
             modules.append(module)
             rates.append(stage.lr)
     return Moving(modules, rates, spans=[span for span in fusion.spans if any(span is m for m in allowed)])
+
+
+def _width(part: str) -> tuple[float, bool, bool]:
+    """What sorts narrow parts before wide ones: backbones:1, backbones:2, backbone2, backbones, all."""
+    name, _, last = part.partition(":")
+    return float(last or math.inf), name == "backbones", name == "all"
 
 
 def _modules(fusion: Fusion, parts: Iterable[str]) -> list[nn.Module]:
@@ -102,8 +119,7 @@ def train_stages(
         def evaluate(module: nn.Module, validation: Any = validation) -> dict[str, float]:
             return score(*predict(module, validation.batches(eval_batch), context.device)).numbers()
 
-        told = f"stage {number}: the {' and '.join(stage.moves)}"
-        counts = None if data.multilabel else class_counts(learned.labels, len(data.classes))
+        told = f"stage {number}: {', '.join(stage.moves)}"
         fusion.thaw(*fusion.parts)
         try:
             with context.watch.task(told, stage.epochs) as advance:
@@ -112,7 +128,7 @@ def train_stages(
                     moves,
                     stage,
                     examples,
-                    criterion=hard(stage, counts),
+                    criterion=labels_loss(stage, replace(data, train=learned)),
                     evaluate=evaluate,
                     seed=context.seed + SEEDS * (number - 1),
                     device=context.device,

@@ -88,7 +88,9 @@ class Tune(Verb):
 
 
 def spelled(choice: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value if isinstance(value, str) else f'{value:.3g}'}" for name, value in choice.items())
+    """In words; what is chosen of ``lr`` is a factor."""
+    words = {name: value if isinstance(value, str) else f"{value:.3g}" for name, value in choice.items()}
+    return ", ".join(f"{name} {'× ' if name == 'lr' else ''}{value}" for name, value in words.items())
 
 
 def _optuna() -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -68,8 +69,11 @@ def precision_recall(report: Told, path: Path) -> None:
 
 
 def reliability(report: Told, path: Path) -> None:
-    """Accuracy over confidence in 15 bins, as it is and with the temperature; below, how many images are in each."""
-    figure = Figure(figsize=(5.6, 6.4), layout="constrained")
+    """Accuracy over confidence in 15 bins, as it is and with the temperature; below, how many images are in each.
+
+    The more images are in a bin, the larger its mark: the height of a small one is little more than chance.
+    """
+    figure = Figure(figsize=(5.6, 6.8), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     above.plot([0, 1], [0, 1], color=FAINT, linestyle="--", linewidth=1.2, label="as sure as right")
     shown = [(report["calibration"], "as it is", OTHER, "o")]
@@ -77,15 +81,11 @@ def reliability(report: Told, path: Path) -> None:
         shown.append((report["calibrated"], f"divided by T = {report['temperature']:.2f}", ACCENT, "s"))
     for told, label, colour, marker in shown:
         full = [one for one in told["bins"] if one["count"]]
-        above.plot(
-            [one["confidence"] for one in full],
-            [one["accuracy"] for one in full],
-            color=colour,
-            marker=marker,
-            markersize=5,
-            linewidth=1.8,
-            label=f"{label}: ECE {told['ece']:.1%}",
-        )
+        x, y = ([one[side] for one in full] for side in ("confidence", "accuracy"))
+        above.plot(x, y, color=colour, linewidth=1.2, alpha=0.6)
+        sizes = [12 + 100 * one["count"] / report["n"] for one in full]
+        text = f"{label}: ECE {told['ece']:.1%}"
+        above.scatter(x, y, sizes, color=colour, marker=marker, label=text, zorder=3, clip_on=False)
         counts, edges = [one["count"] for one in told["bins"]], [one["low"] for one in told["bins"]] + [1]
         below.stairs(
             counts, edges, color=colour, linewidth=1.6, fill=colour == OTHER, alpha=0.55 if colour == OTHER else 1
@@ -95,7 +95,10 @@ def reliability(report: Told, path: Path) -> None:
     below.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     above.yaxis.set_major_formatter(PercentFormatter(1))
     below.xaxis.set_major_formatter(PercentFormatter(1))
-    above.legend(fontsize="small", frameon=False, loc="upper left")
+    legend = figure.legend(fontsize="small", frameon=False, loc="outside lower center")
+    for handle in legend.legend_handles:
+        if isinstance(handle, PathCollection):
+            handle.set_sizes([30])
     for axes in (above, below):
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
@@ -135,7 +138,7 @@ def _curves(axes: Axes, report: Told, curves: Told, area: str, label: str, **sty
             text = f"{which}: {label} {report[which][area]:.3f}"
             axes.plot(curve["x"], curve["y"], color=colour, linestyle=line, linewidth=2.4, label=text, **style)
     if not known:
-        axes.text(0.5, 0.5, "one class only: no curves", ha="center", color=INK)
+        axes.text(0.5, 0.5, "one class only: no curves", ha="center", color=INK, backgroundcolor="white")
 
 
 def _legend(figure: Figure, axes: Axes) -> None:

@@ -19,13 +19,32 @@ def name(result: dict[str, Any], what: str) -> str:
 def spread(told: dict[str, Any]) -> str:
     """Mean ± standard deviation in per cent, the mean alone of a single value."""
     mean, sd = 100 * told["mean"], told["sd"]
-    return f"{mean:.2f} %" if sd is None else f"{mean:.2f} ± {100 * sd:.2f} %"
+    return f"{mean:.2f}%" if sd is None else f"{mean:.2f} ± {100 * sd:.2f}%"
+
+
+def chosen(result: dict[str, Any]) -> bool:
+    """Whether a stage ended with the weights, or at the time, that did best on the validation images."""
+    return any(stage["chosen"] for stage in result["stages"])
 
 
 def verdict(result: dict[str, Any]) -> str:
-    """One sentence, without more certainty than the images and the seeds give."""
+    """What came out in a sentence or two, without more certainty than the images and the seeds give."""
+    return _sentence(result) + _caution(result)
+
+
+def _caution(result: dict[str, Any]) -> str:
+    """Scores on images that had a say in the training are flattered."""
+    on = [*(["validation"] if result["split"] == "val" else []), *(["held-out"] if result["over_folds"] else [])]
+    if not on or not chosen(result):
+        return ""
+    unseen = "; --test-share would hold unseen ones out" if result["split"] == "val" else ""
+    return f" The {' and '.join(on)} images also chose the epochs, so their scores flatter{unseen}."
+
+
+def _sentence(result: dict[str, Any]) -> str:
     n, fused = result["n"][result["split"]], result["over_seeds"]["fused"]
-    head = f"The fusion gets {spread(fused)} of {n} {result['split']} images right"
+    split = {"val": "validation"}.get(result["split"], result["split"])
+    head = f"The fusion gets {spread(fused)} of {n} {split} images right"
     if not result["alone"]:
         return f"{head}. Whether that is more than its backbones do alone, --controls would say."
     best = max(result["alone"], key=lambda letter: result["over_seeds"][letter]["mean"])
@@ -57,6 +76,7 @@ def card(result: dict[str, Any], recipe: str) -> str:
         f"{'yes' if stage['cached'] else 'no'} |"
         for number, stage in enumerate(result["stages"], 1)
     )
+    picked = f"; epochs were chosen on {result['n']['val']} validation images" if chosen(result) else ""
     plots = [("confusion", "Confusion"), ("roc", "ROC"), ("pr", "Precision and recall"), ("reliability", "Calibration")]
     pictures = "\n".join(f"![{what}](plots/{file}.png)" for file, what in plots) if result["report"] else ""
     return f"""# A fused network
@@ -76,8 +96,7 @@ Their features are joined by `{result["method"]}` under one head of {result["par
 |---|---|---|---|---|
 {stages}
 
-Trained on {result["n"]["train"]} images of {result["data"]}; epochs were chosen on {result["n"]["val"]} validation
-images.
+Trained on {result["n"]["train"]} images of {result["data"]}{picked}.
 Classes: {", ".join(f"`{name}`" for name in result["classes"])}.
 
 {pictures}

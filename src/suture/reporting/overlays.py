@@ -15,6 +15,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 COLOURS, STRONGEST, GREY, UNSEEN = "inferno", 0.72, 0.6, 0.3
 TILE, LARGE, GAP, CAPTION, BETWEEN, MARGIN, HEADER = 1.4, 2.6, 0.06, 0.26, 0.35, 0.15, 1.0
 RIGHT, WRONG = "answered right", "answered wrong"
+ROWS = 40
 FAINT = "#5b6473"
 
 
@@ -57,9 +58,12 @@ def gallery(shown: Sequence[Shown], path: Path, *, title: str, note: str = "") -
     """All images in rows: right answers on the left, wrong ones on the right; without labels in two columns.
 
     A row is the image, an overlay of each branch and, of several branches, the combined one. ``note`` is a line below
-    the title.
+    the title. Of more than 40 rows the first 40 are shown, and told.
     """
     blocks = _blocks(shown)
+    if (shortened := [(name, some[:ROWS]) for name, some in blocks]) != blocks:
+        note = f"The first {sum(len(some) for _, some in shortened)} of {len(shown)}. {note}"
+        blocks = shortened
     rows, columns = max(len(some) for _, some in blocks), 1 + len(shown[0].maps)
     across = len(blocks) * columns * TILE + (len(blocks) - 1) * BETWEEN
     header = HEADER if blocks[0][0] else HEADER - 0.25

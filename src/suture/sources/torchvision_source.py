@@ -37,8 +37,7 @@ def load_torchvision(request: Request) -> Body:
         )
     tag = _tag(source, models.get_model_weights(source.name))
     recipe, published = tag.transforms(), len(tag.meta["categories"])
-    with torch.device("meta"):
-        own = models.get_model(source.name, weights=None)
+    own = _outline(source.name)
     options = _size_options(own, source.override.size or recipe.crop_size[0])
     count, trained = request.num_classes, False
     if request.path:
@@ -59,6 +58,16 @@ def load_torchvision(request: Request) -> Body:
     classes = class_names(count, published) if count and not request.random else None
     licence = tag.meta.get("license", LICENCE) if trained else "unknown"
     return Body(module, size, norm, size, resize, kind, classes, licence)
+
+
+def _outline(name: str) -> nn.Module:
+    """The architecture without numbers, where it can be built so; some compute with them while they are built."""
+    try:
+        with torch.device("meta"):
+            outline: nn.Module = models.get_model(name, weights=None)
+    except (NotImplementedError, RuntimeError):
+        outline = models.get_model(name, weights=None)
+    return outline
 
 
 def _size_options(own: nn.Module, size: int) -> dict[str, Any]:

@@ -82,6 +82,8 @@ class FuseStep(Step):
                         f"a fusion of {len(self.networks)} has no part {part}; expected {', '.join(own)}; instead "
                         f"{nearest(part, own, 1)[0]}"
                     )
+            if stage.save_every:
+                raise ValueError("a fusion keeps the ends of its stages and no steps between; no save_every")
             if not stage.objective.only_labels:
                 raise ValueError(
                     "a fusion has no adapter and no other network to learn from; expected the target hard; instead no "

@@ -43,8 +43,9 @@ class TuneStep(Step):
 
     @property
     def single(self) -> FuseStep:
-        """What a trial trains: the fusion itself, once."""
-        return self.fuse.model_copy(update={"controls": False, "seeds": 1, "folds": None})
+        """What a trial trains: the fusion itself, once, with the validation images that it has."""
+        once = {"controls": False, "seeds": 1} | ({} if self.fuse.fold else {"folds": None})
+        return self.fuse.model_copy(update=once)
 
     def chosen(self, choice: dict[str, Any], step: FuseStep) -> FuseStep:
         """``step`` with the settings of a trial."""

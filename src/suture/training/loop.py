@@ -74,7 +74,8 @@ def train(
     accuracy are over all shares; each runs ``evaluate`` in full, and the first one's answer counts; the first alone
     writes ``state``.
 
-    Raises TrainingError where the loss is not finite, and PlanError where validation is to choose and there is none.
+    Raises TrainingError where the loss is not finite, and PlanError where validation is to choose and there is none, or
+    a batch of one image leaves BatchNorm nothing to normalise over.
     """
     if evaluate is None and (stage.keep == "best" or stage.patience):
         raise PlanError(
@@ -183,11 +184,26 @@ class _Run:
         """The loss of a batch, its value, and the share of right answers; nothing of an empty one."""
         if not len(labels):
             return None, 0.0, 0.0
-        with accelerator.autocast():
-            logits = self.model(inputs)
+        try:
+            with accelerator.autocast():
+                logits = self.model(inputs)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise self._alone() from error
         logits = logits.float()
         loss = self.criterion(logits, labels, known)
         return loss, loss.item(), _accuracy(logits, labels)
+
+    def _alone(self) -> PlanError:
+        """What is wrong where BatchNorm finds one value a channel to normalise by."""
+        n, size, least = len(self.examples), self.stage.batch_size, 2 * ranks.world()
+        fitting = (k for k in range(max(size + 1, least), n) if n % k == 0 or n % k >= least)
+        return PlanError(
+            f"a batch with one image in it, of {n} images in batches of {size}, and a BatchNorm over a single cell",
+            expected="two images or more in every batch, also in the last one, or larger images",
+            instead=f"--batch-size {next(fitting, n)}" if n >= least else "more images",
+        )
 
 
 @contextmanager

