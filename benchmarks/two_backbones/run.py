@@ -17,7 +17,7 @@ from suture.spec.recipe import Recipe
 from suture.spec.stage import Stage
 
 HERE = Path(__file__).parent
-ALIKE = {"optimizer": "adamw", "weight_decay": 1e-4, "batch_size": 32, "label_smoothing": 0.1, "keep": "best"}
+ALIKE = {"optimizer": "adamw", "weight_decay": 1e-4, "batch_size": 32, "label_smoothing": 0.1}
 
 
 class Lines(Watch):
@@ -31,16 +31,16 @@ def main() -> None:
     parser.add_argument("--method", default="concat")
     parser.add_argument("--head-epochs", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--monitor", default="cross_entropy")
     options = parser.parse_args()
+    best = {"keep": "best", "monitor": options.monitor}
     stages = (
-        Stage(moves=("head",), epochs=options.head_epochs, lr=1e-3, **ALIKE),
-        Stage(moves=("all",), epochs=options.epochs, lr=1e-4, schedule="cosine", augment=("flip",), **ALIKE),
+        Stage(moves=("head",), epochs=options.head_epochs, lr=1e-3, **ALIKE, **best),
+        Stage(moves=("all",), epochs=options.epochs, lr=1e-4, schedule="cosine", augment=("flip",), **ALIKE, **best),
     )
-    step = FuseStep(
-        networks=sources(options), method=options.method, stages=stages, controls=True, seeds=options.seeds
-    )
+    step = FuseStep(networks=sources(options), method=options.method, stages=stages, controls=True, seeds=options.seeds)
     recipe = Recipe(data=f"folder:{folder(options)}", steps=(step,))
-    result = execute(Context(recipe, Lines()), options.work / f"run-{options.method}")
+    result = execute(Context(recipe, Lines()), options.work / f"run-{options.method}-{options.monitor}")
     told = {
         "question": "do two backbones beat each of them alone, trained alike?",
         "verdict": verdict(result),
@@ -54,7 +54,7 @@ def main() -> None:
         "versions": versions(),
     }
     print(json.dumps(told, indent=2))
-    place = HERE / "results" / f"{options.method}.json"
+    place = HERE / "results" / f"{options.method}-{options.monitor}.json"
     place.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 

@@ -34,6 +34,9 @@ def test_the_best_is_the_most_accurate_then_the_least_surprised_then_the_first()
     assert Progress(told((0.5, 2), (0.5, 2)), start=told((0.5, 2))[0]).best_epoch == 0
     assert Progress(told((0.5, 2), (0.5, 1)), start=told((0.5, 2))[0]).best_epoch == 2
     assert Progress([{"loss": 1.0}] * 3).best_epoch == 3
+    surprised = {"monitor": "cross_entropy"}
+    assert Progress(told((0.5, 2), (0.7, 1.5), (0.6, 1), (0.7, 1), (0.9, 3)), **surprised).best_epoch == 4
+    assert Progress(told((0.9, 2), (0.9, 2)), start=told((0.1, 1))[0], **surprised).best_epoch == 0
 
 
 def test_patience_counts_what_was_there_before_the_first_epoch():
@@ -43,6 +46,9 @@ def test_patience_counts_what_was_there_before_the_first_epoch():
     assert not Progress(worse[:1], before).stalled(2)
     assert not Progress(worse).stalled(2)
     assert not Progress(worse, before).stalled(None)
+    falling = told((0.5, 3), (0.5, 2), (0.5, 1))
+    assert Progress(falling).stalled(2)
+    assert not Progress(falling, monitor="cross_entropy").stalled(2)
 
 
 class StopError(Exception):

@@ -43,6 +43,7 @@ def shared(
     train_images: Annotated[int | None, _training(min=1, help="Learn from the first so many training images")] = None,
     patience: Annotated[int | None, _training(min=1, help="Stop after so many epochs without a better one")] = None,
     keep: Annotated[str | None, _training(help="End a stage with the weights of its best epoch, or its last")] = None,
+    monitor: Annotated[str | None, _training(help="What tells the best epoch: accuracy or cross_entropy")] = None,
 ) -> dict[str, Any]:
     """What is given of the fields of all stages, ``stage`` the texts where there are some."""
     given = {name: value for name, value in locals().items() if value not in (None, False)}
@@ -67,7 +68,14 @@ def staged(given: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     return tuple(found)
 
 
-_DEFAULTS: dict[str, Any] = {"optimizer": "adamw", "weight_decay": 1e-4, "batch_size": 32, "keep": "best", "epochs": 5}
+_DEFAULTS: dict[str, Any] = {
+    "optimizer": "adamw",
+    "weight_decay": 1e-4,
+    "batch_size": 32,
+    "keep": "best",
+    "monitor": "cross_entropy",
+    "epochs": 5,
+}
 
 
 def _each(name: str, text: str, count: int) -> list[str]:

@@ -54,6 +54,9 @@ def stage(
     precision: Annotated[str, _training(help="fp32, or bf16 (autocast)")] = "fp32",
     patience: Annotated[int | None, _training(min=1, help="Stop after so many epochs without a better one")] = None,
     keep: Annotated[str, _training(help="End with the last epoch's weights, or the best one's on validation")] = "last",
+    monitor: Annotated[
+        str, _training(help="What on validation tells the best epoch: accuracy or cross_entropy")
+    ] = "accuracy",
     train_images: Annotated[int | None, _training(min=1, help="Learn from the first so many training images")] = None,
     order_seed: Annotated[
         int | None, _training(min=0, help="Seed of the batch order and augmentation; else --seed")

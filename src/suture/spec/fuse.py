@@ -1,6 +1,6 @@
 """The steps that build on several backbones side by side."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -12,8 +12,9 @@ from suture.spec.stage import Stage
 from suture.spec.step import Count, SourceText, Step, known_name
 
 TestTime = Literal["none", "flip", "crops"]
+_BEST: dict[str, Any] = {"keep": "best", "monitor": "cross_entropy"}
 STAGES = (
-    Stage(moves=("head",), epochs=5, optimizer="adamw", lr=1e-3, weight_decay=1e-4, batch_size=32, keep="best"),
+    Stage(moves=("head",), epochs=5, optimizer="adamw", lr=1e-3, weight_decay=1e-4, batch_size=32, **_BEST),
     Stage(
         moves=("all",),
         epochs=10,
@@ -23,7 +24,7 @@ STAGES = (
         schedule="cosine",
         batch_size=32,
         augment=("flip",),
-        keep="best",
+        **_BEST,
     ),
 )
 

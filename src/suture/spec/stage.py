@@ -50,7 +50,8 @@ class Stage(BaseModel):
     ``accumulate`` batches are summed to one step of the optimizer; ``recompute`` keeps the activations of stage ends
     only and computes the rest again in the backward pass: less memory, a third more time.
 
-    ``patience`` stops after that many epochs without a better validation accuracy (None: never). ``keep`` says with
+    ``patience`` stops after that many epochs without a better one on validation (None: never), by its accuracy or, as
+    ``monitor`` says, its cross-entropy, which tells finer differences where images are few. ``keep`` says with
     which weights the stage ends: those of its ``last`` epoch, or of its ``best`` one on validation, before the first
     included. ``views`` is the number of augmented versions of the training images that are drawn once and stored where
     the encoder is frozen (1: none are stored; with augmentation the encoder then runs on new ones every epoch).
@@ -88,6 +89,7 @@ class Stage(BaseModel):
     precision: Literal["fp32", "bf16"] = "fp32"
     patience: Annotated[int, Field(ge=1)] | None = None
     keep: Literal["last", "best"] = "last"
+    monitor: Literal["accuracy", "cross_entropy"] = "accuracy"
     objective: Objective = Objective()
     order_seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     save_every: Annotated[int, Field(ge=1)] | None = None

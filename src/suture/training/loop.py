@@ -88,6 +88,7 @@ def train(
     with _learning(model, moving):
         run = _Run(model, moving, stage, examples, criterion, optimizer_of(stage, moving), device, seed, hooks)
         progress = load_state(state, moving, run.optimizer) if state else Progress()
+        progress.monitor = stage.monitor
         if stage.keep == "best" and stage.epochs and not progress.history:
             progress.start, progress.best = run.validated(evaluate), moving.copies()
         while len(progress.history) < stage.epochs and not progress.stalled(stage.patience):

@@ -28,29 +28,33 @@ class Trained:
 
 @dataclass
 class Progress:
-    """What a training goes on from beside its weights: ``best`` are the tensors that moved, at the best epoch."""
+    """What a training goes on from beside its weights: ``best`` are the tensors that moved, at the best epoch.
+
+    ``monitor`` is the number on validation that tells which epoch is better: ``accuracy`` or ``cross_entropy``.
+    """
 
     history: list[Epoch] = field(default_factory=list)
     start: Epoch = field(default_factory=dict)
     best: Mapping[str, Tensor] = field(default_factory=dict)
+    monitor: str = "accuracy"
 
     @property
     def best_epoch(self) -> int:
-        """The epoch of highest validation accuracy, of equal ones that of lowest cross-entropy, else the first."""
+        """The epoch that is best by ``monitor``, of equal ones that which the other number prefers, else the first."""
         scored = {number: told for number, told in self._told.items() if "val_accuracy" in told}
-        return max(scored, key=lambda number: _rank(scored[number]), default=len(self.history))
+        return max(scored, key=lambda number: self._rank(scored[number]), default=len(self.history))
 
     def stalled(self, patience: int | None) -> bool:
-        """Whether none of the last ``patience`` epochs had a better accuracy than the best before them."""
+        """Whether none of the last ``patience`` epochs was better than the best before them."""
         if patience is None:
             return False
-        scores: list[float] = [told["val_accuracy"] for told in self._told.values() if told]
+        scores = [self._rank(told)[0] for told in self._told.values() if told]
         return len(scores) > patience and max(scores[-patience:]) <= max(scores[:-patience])
 
     @property
     def _told(self) -> dict[int, Epoch]:
         return dict(enumerate([self.start, *self.history]))
 
-
-def _rank(told: Epoch) -> tuple[float, float]:
-    return told["val_accuracy"], -told.get("val_cross_entropy", 0.0)
+    def _rank(self, told: Epoch) -> tuple[float, float]:
+        accuracy, surprise = told["val_accuracy"], -told.get("val_cross_entropy", 0.0)
+        return (accuracy, surprise) if self.monitor == "accuracy" else (surprise, accuracy)
