@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from suture.explanation import Explanation, explain
     from suture.hybrids import Fusion, Hybrid, chain, fuse, save, stitch
-    from suture.recipes.face import compare, cuts, evaluate, load, load_hybrid, search, split, train
+    from suture.recipes.face import compare, cuts, evaluate, load, load_hybrid, run, search, split, train
     from suture.recipes.predict import predict
 
 __version__ = "0.1.0"
@@ -32,6 +32,7 @@ FACE = {
     "Hybrid": "suture.hybrids",
     "Fusion": "suture.hybrids",
     "search": "suture.recipes.face",
+    "run": "suture.recipes.face",
     "train": "suture.recipes.face",
     "evaluate": "suture.recipes.face",
     "compare": "suture.recipes.face",
@@ -53,6 +54,7 @@ __all__ = [
     "load",
     "load_hybrid",
     "predict",
+    "run",
     "save",
     "search",
     "split",

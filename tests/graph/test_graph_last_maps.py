@@ -88,7 +88,7 @@ class Separate(nn.Module):
         ("zoo:resnet20-a", ["layer3.2"]),
         ("zoo:lenet@none", ["pool2"]),
         ("torchvision:resnet18@none?size=64", ["layer4.1"]),
-        ("torchvision:densenet121@none?size=64", ["relu"]),
+        ("torchvision:densenet121@none?size=64", ["features.norm5"]),
         ("torchvision:squeezenet1_0@none?size=64", ["classifier.2"]),
     ],
 )

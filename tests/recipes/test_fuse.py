@@ -13,7 +13,7 @@ import suture
 from raising import raises
 from small import write_npz
 from suture.data.load import load_data
-from suture.errors import CutError, DataError, PlanError
+from suture.errors import CutError, DataError, PlanError, RecipeError
 from suture.evaluation import predict, score
 from suture.recipes.answers import load_answers
 from suture.recipes.context import Context
@@ -145,8 +145,8 @@ def test_controls_seeds_and_folds(folder, data):
     over = result["over_seeds"]
     assert over["fused"]["values"] == [result["accuracy"], result["trials"][0]["accuracy"]]
     assert over["fused"]["mean"] == pytest.approx(sum(over["fused"]["values"]) / 2)
-    assert sum(trial["n_val"] for trial in result["trials"][-3:]) == 150
-    assert result["over_folds"]["values"] == [trial["val_accuracy"] for trial in result["trials"][-3:]]
+    assert [trial["n"] for trial in result["trials"]] == [60] * 5 + [50] * 3
+    assert result["over_folds"]["values"] == [trial["accuracy"] for trial in result["trials"][-3:]]
     both, alone = load_answers(out, "test"), load_answers(out / "alone-b-seed-0", "test")
     right, other = (answers.logits.argmax(1) == answers.labels for answers in (both, alone))
     assert result["alone"]["b"]["only_fusion_right"] == int((right & ~other).sum())
@@ -163,7 +163,7 @@ def test_controls_seeds_and_folds(folder, data):
 def test_folds_hold_out_every_image_once(folder, data):
     step = fuse_step(stages=(HEAD.model_copy(update={"epochs": 0}),), folds=2)
     run(step, data, folder / "folds")
-    rows = [load_answers(folder / "folds" / f"fold-{k}", "val").labels for k in (1, 2)]
+    rows = [load_answers(folder / "folds" / f"fold-{k}", "test").labels for k in (1, 2)]
     whole = load_data(data).train.labels
     assert torch.equal(torch.cat(rows).sort().values, whole.sort().values)
 
@@ -202,6 +202,32 @@ execute(Context(read_recipe(Path({str(folder / "unbroken" / "recipe.yaml")!r})))
     same = [(folder / name / "weights.safetensors").read_bytes() for name in ("unbroken", "killed")]
     assert same[0] == same[1]
     assert {**resumed, "run": ""} == {**unbroken, "run": ""}
+
+
+def test_a_fusion_in_memory_is_trained_in_place(folder, data):
+    fusion = suture.fuse([A, B], hidden=32)
+    before = suture.evaluate(fusion, data).accuracy
+    out = folder / "memory"
+    told = suture.train(fusion, data=data, stages=[{"moves": ["head"], "epochs": 4, "batch_size": 32}], out=out)
+    assert [stage["epochs"] for stage in told["stages"]] == [4]
+    assert told["accuracy"] == suture.evaluate(fusion, data, split="val").accuracy
+    assert suture.evaluate(fusion, data).accuracy > before + 0.3
+    again = suture.load_hybrid(out, A, B)
+    assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in fusion.state_dict().items())
+    assert not list(out.glob("state*"))
+    with raises(PlanError, "the head tells 4 classes apart", "num_classes=10"):
+        suture.train(suture.fuse([A, B], num_classes=4), data=data, out=folder / "nothing")
+    assert not (folder / "nothing").exists()
+
+
+def test_recipes_are_run_from_python(folder, data, fused):
+    result, out = fused
+    again = suture.run(out / "recipe.yaml", out=folder / "python", seed=0)
+    assert again["accuracy"] == result["accuracy"]
+    recipe = read_recipe(out / "recipe.yaml")
+    assert suture.run(recipe, data=data, out=folder / "python") == again
+    with raises(RecipeError, "hybrid-cn cannot be read", "hybrid-cnn"):
+        suture.run("hybrid-cn", out=folder / "preset")
 
 
 def test_tuning_trains_like_the_best_trial(folder, data):
@@ -274,8 +300,6 @@ def test_the_verdict_says_no_more_than_is_known(fused, alone, words):
     assert "flatter" not in verdict(told)
     told |= {"split": "val", "n": {"val": 50}}
     assert "of 50 validation images right" in verdict(told)
-    assert "The validation images also chose the epochs, so their scores flatter; --test-share" in verdict(told)
+    assert "These images also chose the epochs, so their scores flatter; --test-share" in verdict(told)
     told |= {"stages": [{"chosen": False}]}
     assert "flatter" not in verdict(told)
-    told |= {"stages": [{"chosen": True}], "split": "test", "n": {"test": 50}, "over_folds": spread((0.8, 0.9))}
-    assert verdict(told).endswith("The held-out images also chose the epochs, so their scores flatter.")

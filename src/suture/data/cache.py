@@ -48,10 +48,10 @@ class Activations:
         """Batches of ``size`` images. Of ``share`` = (rank, world) the same batches, of each this process's part."""
         rank, world = share
         drawn = order(self.labels, self.sampling, generator)
-        view = torch.randint(self.views, (len(self),), generator=generator)
-        for part in drawn.split(size):
+        view = torch.randint(self.views, (len(drawn),), generator=generator)
+        for part, views in zip(drawn.split(size), view.split(size), strict=True):
             own = part[rank::world]
-            rows = view[own] * len(self) + own
+            rows = views[rank::world] * len(self) + own
             yield self.values[rows], self.labels[own], {name: rest[rows] for name, rest in self.known.items()}
 
     def batches(self, size: int = BATCH) -> Iterator[tuple[Tensor, Tensor]]:

@@ -4,14 +4,19 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from suture.errors import PlanError
+from suture.graph.inventory import Inventory
 from suture.graph.spatial import Spatial, frontier
 from suture.graph.traced import Traced
+from suture.graph.untouched import untouched
 from suture.graph.watching import differentiable
 from suture.spec.cut import Cut, Layout
+
+ACTIVATIONS = (F.relu, F.relu6, F.silu, F.gelu, F.hardswish, F.mish, F.elu)
 
 
 def last_maps(traced: Traced) -> tuple[Spatial, ...]:
@@ -20,7 +25,8 @@ def last_maps(traced: Traced) -> tuple[Spatial, ...]:
     One of a plain network, two of a network of two branches. Cells that nothing follows do not count: of a transformer
     that reads its class token, the last tokens that still have a say are those that go into its last attention. This
     is decided by gradients on the example, up to the first value that alone leads to the output, so that the weights
-    of the head do not matter. Raises PlanError where there is no map.
+    of the head do not matter. A last map that is no module's, but an activation function of what a module gave, is
+    told as the module's, where other tools can look as well. Raises PlanError where there is no map.
     """
     values = traced.spatial()
     if not values:
@@ -39,7 +45,27 @@ def last_maps(traced: Traced) -> tuple[Spatial, ...]:
     parts = _followed(traced, candidates, end)
     whole = [value for value in candidates if parts[value.cut.name] == 1]
     kept = _without_twins([*alive, *frontier(whole)], values)
-    return tuple(value for value in values if value in kept) or last
+    return tuple(_of_a_module(traced, value, values) for value in values if value in kept) or last
+
+
+@torch.no_grad()
+def _of_a_module(traced: Traced, value: Spatial, values: Sequence[Spatial]) -> Spatial:
+    """The map itself, or that of a module of which it is an activation."""
+    modules = Inventory(traced.network).modules
+    if value.cut.cells or value.cut.name in modules:
+        return value
+    alike = frontier(
+        other
+        for other in values
+        if other.cut.name in value.earlier & modules.keys() and other.cut.shape == value.cut.shape
+    )
+    if len(alike) != 1:
+        return value
+    names = [value.cut.name, alike[0].cut.name]
+    with untouched(traced.network, False):
+        found = traced.tap(names).eval()(traced.example[:1].clone())
+    own, given = (found[name] for name in names)
+    return alike[0] if any(torch.equal(own, activation(given)) for activation in ACTIVATIONS) else value
 
 
 def _without_twins(last: list[Spatial], values: tuple[Spatial, ...]) -> list[Spatial]:

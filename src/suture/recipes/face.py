@@ -18,6 +18,8 @@ from suture.measures import Similarity
 from suture.recipes.compare import comparison, images_of
 from suture.recipes.context import Context
 from suture.recipes.execute import execute
+from suture.recipes.read import find_recipe, read_recipe
+from suture.recipes.staged import train_fusion
 from suture.spec.at import Pair, read_at
 from suture.spec.cut import Cut
 from suture.spec.recipe import Recipe, SearchStep, Step, TrainStep
@@ -133,10 +135,43 @@ def search(
 
 
 def train(
-    model: str, *, data: str = "sample", seed: int = 0, out: str | Path, trust_code: bool = False, **fields: Any
+    model: str | Fusion,
+    *,
+    data: str = "sample",
+    seed: int = 0,
+    out: str | Path,
+    trust_code: bool = False,
+    **fields: Any,
 ) -> dict[str, Any]:
-    """``suture train`` from Python: writes the run folder ``out``; ``load("run:OUT")`` is the trained network."""
-    return _run(TrainStep(model=model, **fields), data, seed, out, trust_code)
+    """``suture train`` from Python: writes the run folder ``out``; ``load("run:OUT")`` is the trained network.
+
+    ``fields`` are those of TrainStep. A ``Fusion`` is trained in place, in ``stages`` (a sequence of Stage or of their
+    fields, by default those of ``suture fuse``), and ``load_hybrid(out, a, b)`` gives it again; ``run`` does all that a
+    recipe does. Raises PlanError, DataError.
+    """
+    if not isinstance(model, Fusion):
+        return _run(TrainStep(model=model, **fields), data, seed, out, trust_code)
+    context = Context(Recipe.model_construct(data=data, seed=seed, steps=()), trust_code=trust_code)
+    return train_fusion(model, context, Path(out), **fields)
+
+
+def run(
+    recipe: str | Path | Recipe,
+    *,
+    out: str | Path,
+    trust_code: bool = False,
+    **given: Any,
+) -> dict[str, Any]:
+    """``suture run`` from Python: carries out a recipe in the run folder ``out``, or goes on where that stopped.
+
+    ``recipe`` is a Recipe, a YAML file, or the name of one that comes with Suture (``hybrid-cnn``); ``given`` goes
+    before what it says: data, seed, device, splits, ... Raises RecipeError, and whatever its steps raise.
+    """
+    if isinstance(recipe, Recipe):
+        recipe = Recipe.model_validate(dict(recipe) | given)
+    else:
+        recipe = read_recipe(find_recipe(Path(recipe)), given)
+    return execute(Context(recipe, trust_code=trust_code), Path(out))
 
 
 def _run(step: Step, data: str, seed: int, out: str | Path, trust_code: bool) -> dict[str, Any]:

@@ -151,8 +151,12 @@ class Fuse(Verb):
 
 
 def _held_out(step: FuseStep, context: Context, data: DataSet) -> DataSet:
-    """The data with validation images: those of the step's fold, else as the data bring them or as the seed draws."""
-    if step.fold is None or step.folds is None:
-        return data.with_validation(context.seed)
-    kept, held = folds(data.train, step.folds, context.seed)[step.fold - 1]
-    return replace(data, train=data.train.select(kept), val=data.train.select(held), uncut=data.train)
+    """The data with validation images, as they bring them or as the seed draws; the step's fold is the test split.
+
+    Validation images choose the epochs, so those of a fold must be others than the ones held out.
+    """
+    if step.fold is not None and step.folds is not None:
+        kept, held = folds(data.train, step.folds, context.seed)[step.fold - 1]
+        name = f"{data.name}, fold {step.fold} of {step.folds}"
+        data = replace(data, name=name, train=data.train.select(kept), test=data.train.select(held))
+    return data.with_validation(context.seed)

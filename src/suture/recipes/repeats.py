@@ -47,7 +47,7 @@ class Repeat:
         result = json.loads((place / RESULT).read_text(encoding="utf-8"))
         numbers = {name: result[name] for name in ("accuracy", "cross_entropy", "val_accuracy")}
         told = {"what": self.what, "seed": self.recipe.seed, "fold": self.step.fold, "folder": self.name}
-        return told | numbers | {"n_val": result["n"]["val"], "split": result["split"]}
+        return told | numbers | {"n": result["n"][result["split"]], "split": result["split"]}
 
 
 def repeats(step: FuseStep, recipe: Recipe) -> list[Repeat]:
@@ -129,7 +129,7 @@ def compared(step: FuseStep, seed: int, own: Answers, trials: Sequence[dict[str,
             "gain": [a - row["accuracy"] for a, row in zip(fused, rows, strict=True)],
         }
     held = [trial for trial in trials if trial["fold"] is not None]
-    told["over_folds"] = spread([trial["val_accuracy"] for trial in held]) if held else None
+    told["over_folds"] = spread([trial["accuracy"] for trial in held]) if held else None
     return told
 
 

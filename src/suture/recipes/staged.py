@@ -1,8 +1,9 @@
 """Training a fusion stage by stage: while its backbones are frozen they run once, and the head learns from that."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -10,12 +11,15 @@ from torch import nn
 from suture.data.cache import Activations, cache_activations
 from suture.data.dataset import DataSet, Split
 from suture.data.examples import ImageExamples
+from suture.data.load import load_data
 from suture.errors import PlanError
-from suture.evaluation import predict, score
-from suture.hybrids import Fusion
+from suture.evaluation import evaluate, predict, score
+from suture.hybrids import Fusion, save
 from suture.recipes.context import Context
 from suture.recipes.train import epoch_hooks, labels_loss
+from suture.recipes.verb import STATES
 from suture.runs import RunFolder
+from suture.spec.fuse import STAGES
 from suture.spec.stage import Stage
 from suture.training import Epoch, Examples, Moving, train
 
@@ -141,6 +145,34 @@ def train_stages(
     moved = {part for stretch in done if stretch.history for part in stretch.stage.moves}
     fusion.thaw(*moved, "head").eval()
     return done
+
+
+def train_fusion(
+    fusion: Fusion, context: Context, out: Path, *, stages: Sequence[Stage | Mapping[str, Any]] = STAGES
+) -> dict[str, Any]:
+    """Train a fusion in place and keep it in ``out``; says what came of each stage, and how good it is on validation.
+
+    Raises PlanError where the data have other classes than the head, or where a stage names no part of it.
+    """
+    data = load_data(context.recipe.data, size=fusion.decode_size or 224, tell=context.watch.say)
+    data = data.with_validation(context.seed)
+    outputs, classes = fusion.plan.new_head, len(data.classes)
+    if outputs != classes:
+        raise PlanError(
+            f"the head tells {outputs} classes apart, {data.name} has {classes}",
+            expected="as many outputs as classes",
+            instead=f"suture.fuse(..., num_classes={classes})",
+        )
+    folder = RunFolder(out)
+    out.mkdir(parents=True, exist_ok=True)
+    chosen = [stage if isinstance(stage, Stage) else Stage(**stage) for stage in stages]
+    done = train_stages(fusion, chosen, data, context, folder)
+    fusion.classes = data.classes
+    save(fusion, out)
+    for state in out.glob(STATES):
+        state.unlink()
+    found = evaluate(fusion, data.split("val"), device=context.device)
+    return {"stages": [stretch.as_dict() for stretch in done], "n": len(data.split("val")), **found.numbers()}
 
 
 def _features(

@@ -34,11 +34,9 @@ def verdict(result: dict[str, Any]) -> str:
 
 def _caution(result: dict[str, Any]) -> str:
     """Scores on images that had a say in the training are flattered."""
-    on = [*(["validation"] if result["split"] == "val" else []), *(["held-out"] if result["over_folds"] else [])]
-    if not on or not chosen(result):
+    if result["split"] != "val" or not chosen(result):
         return ""
-    unseen = "; --test-share would hold unseen ones out" if result["split"] == "val" else ""
-    return f" The {' and '.join(on)} images also chose the epochs, so their scores flatter{unseen}."
+    return " These images also chose the epochs, so their scores flatter; --test-share would hold unseen ones out."
 
 
 def _sentence(result: dict[str, Any]) -> str:

@@ -45,7 +45,7 @@ class FuseStep(Step):
     ``controls`` trains every backbone alone in the same way, and says whether the fusion beat them. ``seeds`` is how
     many seeds everything is repeated with, from the recipe's upwards, and ``folds`` how many folds of the training
     images are held out in turn; each repetition is a run of its own in the run's folder. ``fold`` is such a run: that
-    one fold is its validation. ``tta`` is test-time augmentation of the last scores, ``eval_batch`` the images a batch
+    one fold is its test split. ``tta`` is test-time augmentation of the last scores, ``eval_batch`` the images a batch
     there.
     """
 
