@@ -32,15 +32,25 @@ def main() -> None:
     parser.add_argument("--head-epochs", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--monitor", default="cross_entropy")
+    parser.add_argument("--moves", default="head,backbone1", help="what the second stage moves")
     options = parser.parse_args()
+    name = f"{options.method}-{options.moves.replace(',', '-')}-{options.monitor}"
     best = {"keep": "best", "monitor": options.monitor}
     stages = (
         Stage(moves=("head",), epochs=options.head_epochs, lr=1e-3, **ALIKE, **best),
-        Stage(moves=("all",), epochs=options.epochs, lr=1e-4, schedule="cosine", augment=("flip",), **ALIKE, **best),
+        Stage(
+            moves=tuple(options.moves.split(",")),
+            epochs=options.epochs,
+            lr=1e-4,
+            schedule="cosine",
+            augment=("flip",),
+            **ALIKE,
+            **best,
+        ),
     )
     step = FuseStep(networks=sources(options), method=options.method, stages=stages, controls=True, seeds=options.seeds)
     recipe = Recipe(data=f"folder:{folder(options)}", steps=(step,))
-    result = execute(Context(recipe, Lines()), options.work / f"run-{options.method}-{options.monitor}")
+    result = execute(Context(recipe, Lines()), options.work / name)
     told = {
         "question": "do two backbones beat each of them alone, trained alike?",
         "verdict": verdict(result),
@@ -54,7 +64,7 @@ def main() -> None:
         "versions": versions(),
     }
     print(json.dumps(told, indent=2))
-    place = HERE / "results" / f"{options.method}-{options.monitor}.json"
+    place = HERE / "results" / f"{name}.json"
     place.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 

@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from suture.cli.ls import matches
+from suture.spec.names import FUSIONS, PRESETS
 
 
 @pytest.fixture(autouse=True)
@@ -108,3 +109,12 @@ def test_the_other_lists(call):
     code, _, err = call("ls", "modles")
     assert code == 2
     assert "suture ls models" in err
+
+
+@pytest.mark.parametrize(("what", "known"), [("fusions", FUSIONS), ("recipes", PRESETS)])
+def test_fusions_and_recipes_are_told_in_words(call, what, known):
+    code, out, _ = call("ls", what, "--json")
+    assert code == 0
+    told = json.loads(out)[what]
+    assert tuple(entry["name"] for entry in told) == known
+    assert all(len(entry["what"].split()) > 3 for entry in told)

@@ -14,7 +14,7 @@ from suture.recipes.evaluate import Evaluate
 from suture.recipes.execute import execute
 from suture.recipes.seen import seen
 from suture.runs import Watch
-from suture.spec.recipe import EvalStep, Recipe, Splits, TrainStep
+from suture.spec.recipe import EvalStep, ExplainStep, Recipe, Splits, TrainStep
 from suture.spec.stage import Stage
 
 SPLITS = Splits(test=0.25)
@@ -94,3 +94,12 @@ def test_other_networks_and_other_data_have_seen_nothing(trained, place):
     assert seen("zoo:tiny10-a", recipe, split) == 0
     assert seen(f"run:{place / 'nowhere'}", recipe, split) == 0
     assert seen(recipe.steps[0].model, recipe.model_copy(update={"data": "sample"}), split) == 0
+
+
+def test_an_explanation_tells_it_too(trained, place):
+    step = ExplainStep(model=f"run:{place / 'run'}", count=1)
+    for seed, words in ((3, 0), (8, 1)):
+        heard = Listener()
+        recipe = trained.model_copy(update={"steps": (step,), "seed": seed})
+        execute(Context(recipe, heard), place / f"seen-{seed}")
+        assert sum("learned from" in line for line in heard.heard) == words

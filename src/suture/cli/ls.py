@@ -19,6 +19,19 @@ from suture.errors import UsageError, listed, nearest
 from suture.spec import names
 
 KINDS = ("models", "data", "adapters", "fusions", "recipes", "runs")
+FUSIONS = {
+    "concat": "features side by side, one hidden layer",
+    "bottleneck": "each backbone brought to one width first, then as concat",
+    "add": "each brought to one width, then summed",
+    "gated": "each brought to one width, weighted anew for every image",
+    "cross-attention": "each a token of a small transformer",
+    "logit-average": "a linear layer each, the mean of the logits",
+    "maps": "the last maps on one grid, joined before they are pooled",
+}
+RECIPES = {
+    "hybrid-cnn": "ResNet-50 and DenseNet-121 in two stages, as notebooks have it; suture run hybrid-cnn",
+    "hybrid-cnn-tuned": "the same networks as we would train them",
+}
 FAMILIES = 24
 FEW, MANY = 16, 100
 
@@ -78,9 +91,9 @@ def _entries(what: str) -> list[dict[str, Any]]:
     if what == "adapters":
         return [{"name": name, "what": "adapter"} for name in names.ADAPTERS]
     if what == "fusions":
-        return [{"name": name, "what": "suture fuse A B --method " + name} for name in names.FUSIONS]
+        return [{"name": name, "what": FUSIONS[name]} for name in names.FUSIONS]
     if what == "recipes":
-        return [{"name": name, "what": f"suture run {name} --data folder:PATH"} for name in names.PRESETS]
+        return [{"name": name, "what": RECIPES[name]} for name in names.PRESETS]
     if what == "runs":
         paths = sorted(Path("runs").glob("*/recipe.yaml"))
         state = {True: "finished", False: "not finished; the same command goes on"}

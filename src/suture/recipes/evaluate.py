@@ -9,7 +9,7 @@ from suture.evaluation import answers, fit_temperature, report, score
 from suture.graph import Network
 from suture.recipes.context import Context, check_outputs
 from suture.recipes.reports import summary, write_report
-from suture.recipes.seen import seen
+from suture.recipes.seen import warn_of_seen
 from suture.recipes.train import outputs, scored
 from suture.recipes.verb import Outcome, Verb
 from suture.runs import RunFolder
@@ -43,12 +43,8 @@ class Evaluate(Verb):
     def run(self, folder: RunFolder | None = None) -> Outcome:
         """There is nothing to go on from. In a folder the report of data with one class an image is always written."""
         step, data, split = self.step, self.data, self.data.split(self.step.split)
-        learned = 0 if step.split == "train" else seen(step.model, self.context.recipe, split)
-        if learned:
-            self.context.watch.say(
-                f"{step.model} learned from {learned} of these {len(split)} images: it was made with another seed, or "
-                "other shares, groups or folds (its recipe.yaml tells which; without --data they are the same)"
-            )
+        context = self.context
+        learned = 0 if step.split == "train" else warn_of_seen(step.model, context.recipe, split, context.watch)
         logits, labels = answers(self.network, split, device=self.context.device, tta=step.tta)
         found = score(logits, labels)
         result: dict[str, Any] = {

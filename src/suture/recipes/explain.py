@@ -19,6 +19,7 @@ from suture.graph import Network
 from suture.hybrids import Fusion, Parent
 from suture.recipes.context import Context, check_outputs
 from suture.recipes.pictures import image_files
+from suture.recipes.seen import warn_of_seen
 from suture.recipes.train import outputs
 from suture.recipes.verb import Outcome, Verb
 from suture.reporting.overlays import Shown, gallery, strip
@@ -61,6 +62,8 @@ class Explain(Verb):
 
     def run(self, folder: RunFolder) -> Outcome:
         network, watch = _network(self.side), self.context.watch
+        if self.labelled and self.step.split != "train":
+            warn_of_seen(self.step.model, self.context.recipe, self.split, watch)
         looked = self.split.spread(MOST) if self.labelled else self.split
         right = self._right(looked) if self.labelled else None
         chosen = _chosen(looked.labels, right, self.step.count, self.context.seed) if right is not None else None

@@ -8,6 +8,7 @@ from suture.data.load import load_data
 from suture.data.splits import folds
 from suture.errors import DataError, RecipeError
 from suture.recipes.read import read_recipe
+from suture.runs import Watch
 from suture.runs.folder import RECIPE
 from suture.spec.recipe import FuseStep, Recipe
 from suture.spec.source import parse_source
@@ -44,6 +45,17 @@ def seen(source: str, recipe: Recipe, split: Split) -> int:
             learned = data.train.select(folds(data.train, count, own.seed)[number - 1][0])
         return len(set(learned.names or ()) & set(split.names or ()))
     return 0
+
+
+def warn_of_seen(source: str, recipe: Recipe, split: Split, watch: Watch) -> int:
+    """What ``seen`` says, told to ``watch`` where it is not 0."""
+    learned = seen(source, recipe, split)
+    if learned:
+        watch.say(
+            f"{source} learned from {learned} of these {len(split)} images: it was made with another seed, or other "
+            "shares, groups or folds (its recipe.yaml tells which; without --data they are the same)"
+        )
+    return learned
 
 
 def _place(data: str) -> tuple[str, Path | None]:
