@@ -30,14 +30,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--method", default="concat")
     parser.add_argument("--head-epochs", type=int, default=10)
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--monitor", default="cross_entropy")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--keep", default="last", help="which epoch a stage ends with: last, or best on validation")
+    parser.add_argument("--monitor", default="accuracy", help="what tells the best epoch")
     parser.add_argument("--moves", default="head,backbone1", help="what the second stage moves")
     options = parser.parse_args()
-    name = f"{options.method}-{options.moves.replace(',', '-')}-{options.monitor}"
-    best = {"keep": "best", "monitor": options.monitor}
+    name = f"{options.method}-{options.moves.replace(',', '-')}-{options.keep}"
+    kept = {"keep": options.keep, "monitor": options.monitor}
     stages = (
-        Stage(moves=("head",), epochs=options.head_epochs, lr=1e-3, **ALIKE, **best),
+        Stage(moves=("head",), epochs=options.head_epochs, lr=1e-3, **ALIKE, **kept),
         Stage(
             moves=tuple(options.moves.split(",")),
             epochs=options.epochs,
@@ -45,7 +46,7 @@ def main() -> None:
             schedule="cosine",
             augment=("flip",),
             **ALIKE,
-            **best,
+            **kept,
         ),
     )
     step = FuseStep(networks=sources(options), method=options.method, stages=stages, controls=True, seeds=options.seeds)

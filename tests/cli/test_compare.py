@@ -96,7 +96,7 @@ def test_a_path_is_a_run_only_where_one_is_finished(tmp_path, monkeypatch):
     hybrid = suture.stitch(A, A, "relu3:relu3", adapter=AdapterSpec(start="eye"))
     suture.save(hybrid, "made", [A, A])
     assert options.network_source("made") == "made"
-    Path("made/result.json").write_text("{}")
+    Path("made/recipe.yaml").write_text("steps: []")
     assert options.network_source("made") == "run:made"
     assert options.network_source("made?map=before") == "run:made?map=before"
     assert options.network_source(A) == A
@@ -123,7 +123,7 @@ def test_a_run_brings_its_data_divided_as_they_were_for_it(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--measure", "cka"), "nearest: cka_linear_biased"),
+        (("--measure", "cka"), "instead:  cka_linear_biased"),
         (("--measure", ","), "measure"),
         (("--layers", "relu5"), "expected X:Y"),
         (("--layers", "relu5:relu99"), "relu"),

@@ -124,4 +124,4 @@ def test_the_report_as_a_table_and_as_json(call, tmp_path):
     assert "test-time augmentation flip" in " ".join(out.split())
     code, _, err = call("eval", MODEL, "--data", data, "--tta", "twice")
     assert code == 2
-    assert "tta: Input should be 'none', 'flip' or 'crops'" in " ".join(err.split())
+    assert "tta: 'twice' expected: none, flip or crops" in " ".join(err.split())

@@ -84,14 +84,14 @@ def test_several_labels_are_told_with_their_auc(call, tmp_path):
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (["--optimizer", "lion"], "stage.optimizer: Input should be 'sgd', 'adam' or 'adamw'"),
-        (["--schedule", "steps"], "stage.schedule: Input should be"),
+        (["--optimizer", "lion"], "stage.optimizer: 'lion' expected: sgd, adam or adamw"),
+        (["--schedule", "steps"], "stage.schedule: 'steps' expected: constant, one-cycle, cosine or step"),
         (["--train", "adapter"], "a single network has no adapter"),
         (["--lr", "0"], "stage.lr: Input should be greater than 0"),
         (["--lr", "nan"], "stage.lr: Input should be a finite number"),
         (["--momentum", "1"], "stage.momentum: Input should be less than 1"),
         (["--order-seed", "4294967296"], "stage.order_seed: Input should be less than 4294967296"),
-        (["--augment", "twirl"], "stage.augment.0: Input should be 'flip', 'crop', 'rotate', 'affine' or 'erase'"),
+        (["--augment", "twirl"], "stage.augment.0: 'twirl' expected: flip, crop, rotate, affine or erase"),
         (["--save-every", "0"], "--save-every"),
         (["--train-images", "-1"], "--train-images"),
         (["--target", "soft-a"], "--target"),
