@@ -153,3 +153,8 @@ def test_a_network_that_asks_for_the_version_of_its_weights_gets_it(tmp_path):
     save_file(network.state_dict(), tmp_path / "w.safetensors")
     again = load(f"torchvision:mnasnet0_5@{tmp_path / 'w.safetensors'}?size=32")
     assert digest(again.state_dict()) == digest(network.state_dict())
+
+
+def test_an_architecture_that_computes_while_it_is_built():
+    """A RegNet rounds tensors to widths, which tensors without numbers cannot be."""
+    assert load("torchvision:regnet_y_400mf@none?size=32", num_classes=3)(torch.rand(1, 3, 32, 32)).shape == (1, 3)
