@@ -65,7 +65,7 @@ def _outline(name: str) -> nn.Module:
     try:
         with torch.device("meta"):
             outline: nn.Module = models.get_model(name, weights=None)
-    except (NotImplementedError, RuntimeError):
+    except NotImplementedError:
         outline = models.get_model(name, weights=None)
     return outline
 
