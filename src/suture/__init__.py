@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from suture.explanation import Explanation, explain
-    from suture.hybrids import Fusion, Hybrid, chain, fuse, save, stitch
+    from suture.hybrids import Fusion, Hybrid, HybridBuilder, HybridModel, chain, fuse, patch, save, stitch
     from suture.recipes.face import compare, cuts, evaluate, load, load_hybrid, run, search, split, train
     from suture.recipes.predict import predict
+    from suture.sources import partial_load, transfer_weights
 
 __version__ = "0.1.0"
 
@@ -28,6 +29,11 @@ FACE = {
     "stitch": "suture.hybrids",
     "chain": "suture.hybrids",
     "fuse": "suture.hybrids",
+    "patch": "suture.hybrids",
+    "HybridBuilder": "suture.hybrids",
+    "HybridModel": "suture.hybrids",
+    "partial_load": "suture.sources",
+    "transfer_weights": "suture.sources",
     "save": "suture.hybrids",
     "Hybrid": "suture.hybrids",
     "Fusion": "suture.hybrids",
@@ -45,6 +51,8 @@ __all__ = [
     "Explanation",
     "Fusion",
     "Hybrid",
+    "HybridBuilder",
+    "HybridModel",
     "chain",
     "compare",
     "cuts",
@@ -53,6 +61,8 @@ __all__ = [
     "fuse",
     "load",
     "load_hybrid",
+    "partial_load",
+    "patch",
     "predict",
     "run",
     "save",
@@ -60,6 +70,7 @@ __all__ = [
     "split",
     "stitch",
     "train",
+    "transfer_weights",
 ]
 
 

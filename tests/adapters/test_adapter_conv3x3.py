@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from suture.adapters import AdapterSpec, build, conv3x3, fit
-from suture.adapters.layouts import to_rows
+from suture.graph.frames import to_rows
 from suture.spec.cut import Cut, Layout
 
 NCHW, NHWC, NLC, NCL, NC = Layout.NCHW, Layout.NHWC, Layout.NLC, Layout.NCL, Layout.NC

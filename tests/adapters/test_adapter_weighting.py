@@ -8,12 +8,12 @@ from torch import nn
 from raising import raises
 from small import sample_split
 from suture.adapters import AdapterSpec, PairFits, build, fit
-from suture.adapters.layouts import to_rows
 from suture.adapters.lstsq import solve, solve_within
 from suture.adapters.procrustes import rotate
 from suture.adapters.sums import correlation, empty, update
 from suture.adapters.weighting import by_activation, by_gradient
 from suture.errors import AdapterError
+from suture.graph.frames import to_rows
 from suture.hybrids import parent, stitch
 from suture.spec.cut import Cut, Layout
 

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from suture.cli.ls import matches
-from suture.spec.names import FUSIONS, PRESETS
+from suture.spec.names import BLOCKS, FUSIONS, PRESETS
 
 
 @pytest.fixture(autouse=True)
@@ -111,10 +111,21 @@ def test_the_other_lists(call):
     assert "suture ls models" in err
 
 
-@pytest.mark.parametrize(("what", "known"), [("fusions", FUSIONS), ("recipes", PRESETS)])
-def test_fusions_and_recipes_are_told_in_words(call, what, known):
+@pytest.mark.parametrize(("what", "known"), [("fusions", FUSIONS), ("blocks", BLOCKS), ("recipes", PRESETS)])
+def test_fusions_blocks_and_recipes_are_told_in_words(call, what, known):
     code, out, _ = call("ls", what, "--json")
     assert code == 0
     told = json.loads(out)[what]
     assert tuple(entry["name"] for entry in told) == known
     assert all(len(entry["what"].split()) > 3 for entry in told)
+
+
+def test_blocks_are_listed_with_their_parameters(call):
+    code, out, _ = call("ls", "blocks", "--filter", "eca", "--json")
+    assert code == 0
+    (entry,) = json.loads(out)["blocks"]
+    assert entry["parameters"] == {"kernel_size": None}
+    assert "kernel_size=as fits" in entry["what"]
+    code, out, _ = call("ls", "blocks")
+    assert code == 0
+    assert "rank=8" in out

@@ -9,7 +9,7 @@ from suture.data.images import ArrayImages
 from suture.data.load import load_data
 from suture.evaluation import evaluate
 from suture.recipes.context import Context
-from suture.recipes.staged import train_stages
+from suture.recipes.staged import of_fusion, train_stages
 from suture.runs import RunFolder
 from suture.sources import load
 from suture.spec.fuse import FuseStep
@@ -59,7 +59,7 @@ def test_two_real_backbones_learn_a_real_task_from_stored_features(shared, tmp_p
     fusion = suture.fuse(step.networks, num_classes=4, hidden=64)
     before = {name: tensor.clone() for name, tensor in fusion.state_dict().items() if name.startswith("backbone")}
     untrained = evaluate(fusion, data.test).accuracy
-    (stretch,) = train_stages(fusion, step.stages, data, Context(Recipe(steps=(step,))), RunFolder(tmp_path))
+    (stretch,) = train_stages(of_fusion(fusion), step.stages, data, Context(Recipe(steps=(step,))), RunFolder(tmp_path))
     assert stretch.cached
     assert evaluate(fusion, data.test).accuracy > max(0.6, untrained + 0.2)
     assert all(torch.equal(tensor, fusion.state_dict()[name]) for name, tensor in before.items())

@@ -76,7 +76,7 @@ steps:
     ("text", "part"),
     [
         ("data: [", "is not YAML"),
-        ("- a\n- b\n", "holds a CommentedSeq"),
+        ("- a\n- b\n", "holds a list"),
         ("data: sample\n", "steps: the recipe has none"),
         ("steps: []\n", "steps: the recipe has none"),
         ("steps:\n  - search\n", "a step is one verb with its fields"),

@@ -10,8 +10,8 @@ from small import write_npz
 from suture.errors import PlanError
 from suture.recipes.context import Context
 from suture.recipes.execute import execute
+from suture.recipes.fuse_repeats import repeats
 from suture.recipes.read import read_recipe
-from suture.recipes.repeats import repeats
 from suture.recipes.staged import moving
 from suture.recipes.text import resolved
 from suture.spec.fuse import FuseStep

@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 from suture.adapters.adapter import register
 from suture.adapters.channels import unset, write
-from suture.adapters.layouts import from_grid, to_grid, to_rows
 from suture.adapters.mapped import Mapped
 from suture.adapters.route import fitting_route
+from suture.graph.frames import from_grid, to_grid, to_rows
 from suture.spec.adapter import AdapterSpec
 from suture.spec.cut import Cut
 

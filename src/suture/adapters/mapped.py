@@ -8,10 +8,10 @@ from torch import Tensor
 from suture.adapters.adapter import Adapter
 from suture.adapters.channels import draw
 from suture.adapters.flat import check_size, ends
-from suture.adapters.layouts import to_rows
 from suture.adapters.masks import check_mask
 from suture.adapters.route import fitting_route, route
 from suture.adapters.starts import check_start, first_map
+from suture.graph.frames import to_rows
 from suture.spec.adapter import AdapterSpec
 from suture.spec.cut import Cut
 

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from suture.adapters.adapter import KINDS, Adapter, build, nothing_to_fit
 from suture.adapters.batches import checked, chunks, no_images
-from suture.adapters.layouts import Frame, to_rows
 from suture.adapters.lstsq import Spectrum, decompose
 from suture.adapters.mapped import Mapped
 from suture.adapters.route import Route, fitting_route
 from suture.adapters.solution import FitReport, Solution, become, find
 from suture.adapters.sums import Sums, empty, pick, update
 from suture.errors import AdapterError
+from suture.graph.frames import Frame, to_rows
 from suture.spec.adapter import AdapterSpec
 from suture.spec.cut import Cut
 

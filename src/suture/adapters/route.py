@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from suture.adapters.layouts import Frame, frame_of, from_grid, to_grid, to_rows
+from suture.graph.frames import Frame, frame_of, from_grid, to_grid, to_rows
 from suture.spec.adapter import Resample
 from suture.spec.cut import Cut, Layout
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from suture.adapters.layouts import to_rows
 from suture.errors import AdapterError
+from suture.graph.frames import to_rows
 from suture.spec.adapter import AdapterSpec
 from suture.spec.cut import Cut
 

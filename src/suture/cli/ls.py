@@ -16,9 +16,10 @@ from rich.text import Text
 from suture.cli import options
 from suture.cli.app import app
 from suture.errors import UsageError, listed, nearest
+from suture.recipes.templates import SHIPPED, described
 from suture.spec import names
 
-KINDS = ("models", "data", "adapters", "fusions", "recipes", "runs")
+KINDS = ("models", "data", "adapters", "fusions", "blocks", "recipes", "runs")
 FUSIONS = {
     "concat": "features side by side, one hidden layer",
     "bottleneck": "each backbone brought to one width first, then as concat",
@@ -28,23 +29,19 @@ FUSIONS = {
     "logit-average": "a linear layer each, the mean of the logits",
     "maps": "the last maps on one grid, joined before they are pooled",
 }
-RECIPES = {
-    "hybrid-cnn": "ResNet-50 and DenseNet-121 in two stages, as notebooks have it; suture run hybrid-cnn",
-    "hybrid-cnn-tuned": "the same networks as we would train them",
-}
 FAMILIES = 24
 FEW, MANY = 16, 100
 
 
 @app.command("ls", rich_help_panel="Look")
 def ls(
-    what: Annotated[str, typer.Argument(help="models, data, adapters, fusions, recipes or runs.")] = "models",
+    what: Annotated[str, typer.Argument(help="models, data, adapters, fusions, blocks, recipes or runs.")] = "models",
     filter: Annotated[
         str, typer.Option(help="Only names that contain this, or fit it where it has a * or ?. Case does not matter.")
     ] = "",
     json: options.Json = False,
 ) -> None:
-    """What there is: networks by source, data sets, adapters, fusions, recipes, runs. Nothing is fetched.
+    """What there is: networks by source, data sets, adapters, fusions, blocks, recipes, runs. Nothing is fetched.
 
     Examples:
 
@@ -93,14 +90,25 @@ def _entries(what: str) -> list[dict[str, Any]]:
     if what == "fusions":
         return [{"name": name, "what": FUSIONS[name]} for name in names.FUSIONS]
     if what == "recipes":
-        return [{"name": name, "what": RECIPES[name]} for name in names.PRESETS]
+        return [{"name": name, "what": described(name)} for name in SHIPPED]
     if what == "runs":
         paths = sorted(Path("runs").glob("*/recipe.yaml"))
         state = {True: "finished", False: "not finished; the same command goes on"}
         return [{"name": p.parent.name, "what": state[(p.parent / "result.json").exists()]} for p in paths]
+    if what == "blocks":
+        return [_block(name) for name in names.BLOCKS]
     from suture.sources.catalog import catalog
 
     return [asdict(entry) for entry in catalog()]
+
+
+def _block(name: str) -> dict[str, Any]:
+    from suture.blocks import described, parameters_of
+
+    parameters, what = parameters_of(name), described(name)
+    what = what[0].lower() + what[1:]
+    told = ", ".join(f"{own}={'as fits' if value is None else value}" for own, value in parameters.items())
+    return {"name": name, "what": f"{what}; {told}" if told else what, "parameters": parameters}
 
 
 def _table(result: dict[str, Any]) -> Table:

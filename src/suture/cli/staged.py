@@ -1,5 +1,6 @@
 """Training in several stages, as options: each stage a text, and what all of them share."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -50,19 +51,19 @@ def shared(
     return given | ({"augment": words(augment)} if augment is not None else {})
 
 
-def staged(given: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+def staged(given: dict[str, Any], default: Sequence[Stage] = STAGES) -> tuple[dict[str, Any], ...]:
     """The fields of every stage: those of its text, else those given for all, else those of the default stages.
 
     Raises RecipeError.
     """
     told = take(shared, given)
     texts = told.pop("stage", None)
-    stages = [_read(text) for text in texts] if texts else [stage.model_dump(exclude_unset=True) for stage in STAGES]
+    stages = [_read(text) for text in texts] if texts else [stage.model_dump(exclude_unset=True) for stage in default]
     columns = {name: _each(name, told.pop(name), len(stages)) for name in PER_STAGE if name in told}
     found = []
     for number, stage in enumerate(stages):
         common = told | {name: column[number] for name, column in columns.items()}
-        if stage["moves"] == ("head",) and "views" not in {**common, **stage} and texts is None:
+        if "all" not in stage["moves"] and "views" not in {**common, **stage} and texts is None:
             common = {name: value for name, value in common.items() if name != "augment"}  # so that features are kept
         found.append(_DEFAULTS | common | stage if texts else stage | common)
     return tuple(found)
@@ -106,7 +107,7 @@ def _read(text: str) -> dict[str, Any]:
     if not fields["moves"] or "=" in first:
         raise RecipeError(
             f"the stage {text!r} does not start with what may move",
-            expected="head, backbones, backbone1, ... or all, with commas",
+            expected="parts of the network, such as head or all, with commas",
             instead=f"--stage {'head ' + text!r}" if text else '--stage "head epochs=5"',
         )
     return fields

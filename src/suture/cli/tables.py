@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from suture.cli.reports import report_parts
 from suture.errors import listed
-from suture.reporting import fusions
+from suture.reporting import fusions, patches
 from suture.reporting.card import lines, place, sentence
 from suture.reporting.sweeps import Spread, over_seeds, spelled_value
 from suture.spec.plan import Plan
@@ -95,6 +95,47 @@ def fuse_table(result: dict[str, Any]) -> Group:
         count = len(result["over_folds"]["values"])
         table.add_row(f"{count} folds, held out", fusions.spread(result["over_folds"]), "", *([""] if several else []))
     return Group(*names, table, Text(fusions.verdict(result)))
+
+
+def patch_table(result: dict[str, Any]) -> Group:
+    """What was changed, and how good the network is, beside itself without the patches where that was trained."""
+    split, several, before = result["split"], "attributes" in result, result["before"]
+    table = Table(title=f"{result['data']}, {split}, {result['n'][split]} images", title_justify="left")
+    table.add_column("", no_wrap=True)
+    for column in ("accuracy", "cross-entropy", *(["mean AUC"] if several else [])):
+        table.add_column(column, justify="right")
+    none = [""] if several else []
+    if before:
+        table.add_row("before training", share(before["accuracy"]), nats(before["cross_entropy"]), *none)
+    for what, told in result["over_seeds"].items():
+        own = result if what == "patched" else result[what]
+        auc = [nats(result["auc"])] if several else []
+        style = "bold" if what == "patched" else ""
+        table.add_row(patches.NAMES[what], fusions.spread(told), nats(own["cross_entropy"]), *auc, style=style)
+    return Group(Text(result["network"]), *_changes(result), table, Text(patches.verdict(result)))
+
+
+def planned_table(found: dict[str, Any]) -> Group:
+    """What a dry run says."""
+    count = found["parameters"]
+    told = f"{count['before']:,} parameters would become {count['after']:,}; nothing was trained or written."
+    return Group(Text(found["network"]), *_changes(found), Text(told))
+
+
+def _changes(result: dict[str, Any]) -> list[RenderableType]:
+    """A row a layer that was changed."""
+    if not result["patches"]:
+        return [Text("no layer is changed")]
+    table = Table()
+    for column in ("layer", "what is done", "block", "at"):
+        table.add_column(column, overflow="fold")
+    table.add_column("parameters added", justify="right")
+    for one in result["patches"]:
+        at = f"{one['layout']} {'×'.join(map(str, one['shape']))}"
+        table.add_row(
+            Text(one["layer"]), one["operation"], Text(patches.spelled(one)), at, f"{one['parameters_added']:,}"
+        )
+    return [table]
 
 
 def tune_table(result: dict[str, Any]) -> Group:

@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from suture.adapters.layouts import frame_of, to_grid
 from suture.errors import CutError, DataError, PlanError, UsageError, nearest
 from suture.explanation.explanation import PIXELS, WHOLE, Explanation, Window
 from suture.explanation.gradcam import grad_cam
 from suture.explanation.pixels import METHODS, need_captum, pixel_map
 from suture.graph import Spatial, Traced, differentiable, last_maps
+from suture.graph.frames import frame_of, to_grid
 from suture.hybrids import Parent, parent
 from suture.spec.cut import Cut
 

@@ -17,7 +17,7 @@ def last_layers(module: nn.Module, example: Tensor | None = None) -> tuple[str, 
     A layer is a module with parameters of its own around no other that runs. ``example`` is a batch of input, known
     for a network from a source and for a decoder; None where it is not. All is left as it was.
     """
-    x = _input(module) if example is None else example
+    x = example_of(module) if example is None else example
     if x is None:
         return None
     # No gradient passes a layer's output here, so it reaches those alone that nothing else stands behind.
@@ -37,7 +37,8 @@ def last_layers(module: nn.Module, example: Tensor | None = None) -> tuple[str, 
     return tuple(dict.fromkeys(found))
 
 
-def _input(module: nn.Module) -> Tensor | None:
+def example_of(module: nn.Module) -> Tensor | None:
+    """A batch of one, all zeros, of what a network from a source or a decoder takes; None for any other module."""
     like = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
     shape = (3, module.input_size, module.input_size) if isinstance(module, Network) else getattr(module, "entry", None)
     return None if shape is None else torch.zeros(1, *shape, device=like.device, dtype=like.dtype)

@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from suture.data.preprocess import Preprocess
+from suture.spec.plan import Plan
 
 BODY = "body."
 
@@ -14,7 +15,8 @@ class Network(nn.Module):
 
     ``input_size`` is the side of the square images the body sees, ``decode_size`` the shortest side of an image file
     that need not be enlarged, ``classes`` are the class names where they are known, ``origin`` is the source string
-    without any folder, ``licence`` that of the weights. Parameter names are the body's own: ``state_dict`` neither
+    without any folder, ``licence`` that of the weights; ``plan`` is that of a network
+    that was patched. Parameter names are the body's own: ``state_dict`` neither
     shows nor wants the ``body.`` prefix.
     """
 
@@ -36,6 +38,7 @@ class Network(nn.Module):
         self.classes = classes
         self.origin = origin
         self.licence = licence
+        self.plan: Plan | None = None
         self.decode_size = decode_size or preprocess.resize or input_size
         self.register_state_dict_post_hook(_strip_body)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_prepend_body)  # type: ignore[no-untyped-call]

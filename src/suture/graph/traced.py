@@ -29,7 +29,7 @@ def trace(network: nn.Module, example: Tensor | None = None) -> "Traced":
     none. The network runs on two of its images, in eval and in train mode. Raises TraceError where an example
     is missing, the network fails on it, or no cut is found.
     """
-    batch = _batch(network, example)
+    batch = batch_of(network, example)
     if any(is_lazy(p) for p in (*network.parameters(), *network.buffers())):
         raise TraceError(
             f"this {type(network).__name__} has lazy layers that have seen no batch yet",
@@ -63,7 +63,8 @@ def trace(network: nn.Module, example: Tensor | None = None) -> "Traced":
     )
 
 
-def _batch(network: nn.Module, example: Tensor | None) -> Tensor:
+def batch_of(network: nn.Module, example: Tensor | None) -> Tensor:
+    """Two images for a network: of its ``example``, or such as a network from a source takes. Raises TraceError."""
     if example is None:
         if not isinstance(network, Network):
             raise TraceError(

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from suture.graph.shadow import Shadow
+
 SEED = 0
 
 
@@ -37,6 +39,9 @@ def untouched(network: nn.Module, training: bool | None = None) -> Iterator[None
         random.setstate(python_state)
         for module, saved in zip(modules, attributes, strict=True):
             _give_back(module, saved)
+        for module in modules:
+            if isinstance(module, Shadow):
+                module.settle()
         with torch.no_grad():
             for buffer, value in buffers:
                 # By value: the kernels of BatchNorm change running statistics without a new version.

@@ -135,7 +135,7 @@ def _last_layer(side: Parent, cut: Cut, classes: int) -> nn.Linear | None:
         _, layer = head(decoder)
     except PlanError:
         return None
-    if (layer.in_features, layer.out_features) != (cut.channels, classes):
+    if not isinstance(layer, nn.Linear) or (layer.in_features, layer.out_features) != (cut.channels, classes):
         return None
     with untouched(side.network, False):
         like = layer.weight

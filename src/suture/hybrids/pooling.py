@@ -3,8 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from suture.adapters.layouts import frame_of, to_grid
 from suture.errors import PlanError
+from suture.graph.frames import frame_of, to_grid
 from suture.spec.cut import Cut, Layout
 
 

@@ -57,7 +57,7 @@ def load_run(request: Request) -> Network:
     names = [run.name for run in finished if any((run / own).is_file() for own in ("network.json", store.DESCRIPTION))]
     raise SourceError(
         f"{folder} is no finished run with a network in it",
-        expected="the finished folder of suture train, stitch, search, fuse or tune",
+        expected="the finished folder of suture train, stitch, search, fuse, patch or tune",
         instead=" or ".join(f"run:{folder.parent / name}" for name in nearest(folder.name, names))
         or "run:runs/NAME, as suture printed it",
     )

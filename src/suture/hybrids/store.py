@@ -18,17 +18,20 @@ from suture.hybrids.heads import head
 from suture.hybrids.hybrid import Hybrid
 from suture.hybrids.join import find_seams, join
 from suture.hybrids.maps import load_map
+from suture.hybrids.model import HybridModel
 from suture.hybrids.parent import Parent
 from suture.hybrids.parts import Parts
+from suture.hybrids.patch import build_patched, model_of
 from suture.runs import replacing, write_json
 from suture.spec.plan import Plan
 from suture.spec.source import parse_source
 
 WEIGHTS, DESCRIPTION = "weights.safetensors", "hybrid.json"
+Saved = Hybrid | Fusion | HybridModel | Network
 
 
 def save(
-    hybrid: Parts,
+    network: Parts | Network,
     folder: str | Path,
     sources: Sequence[str] | None = None,
     *,
@@ -38,18 +41,20 @@ def save(
 ) -> None:
     """Write ``hybrid.json`` and ``weights.safetensors`` (what is not frozen; with ``full`` all).
 
-    ``sources`` are the strings the parents were loaded from, ``seed`` what drew random ones, ``head_seed`` (None: the
-    same) what drew a new head; without sources ``load`` must be given the parents. Raises PlanError where ``sources``
-    are not those of the plan.
+    ``network`` is a hybrid, a fusion, or what ``suture.patch`` made. ``sources`` are the strings the parents were
+    loaded from, ``seed`` what drew random ones, ``head_seed`` (None: the same) what drew a new head; without sources
+    ``load`` must be given the parents. Raises PlanError where ``sources`` are not those of the plan, or for a network
+    that has no plan.
     """
+    hybrid = network if isinstance(network, Parts) else model_of(network)
     _check_sources(hybrid.plan, sources)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    fresh = _fresh_head(hybrid)
+    fresh = _fresh(hybrid)
     kept = {
         name: tensor.detach().cpu().contiguous()
         for name, tensor in hybrid.state_dict().items()
-        if full or not hybrid.is_frozen(name) or (fresh and name.startswith(fresh))
+        if full or not hybrid.is_frozen(name) or name.startswith(fresh)
     }
     with replacing(folder / WEIGHTS) as part:
         save_file({name: tensor.clone() for name, tensor in kept.items()}, part, {"plan": hybrid.plan.key})
@@ -82,8 +87,10 @@ def _check_sources(plan: Plan, sources: Sequence[str] | None) -> None:
         )
 
 
-def load(folder: Path, parents: Sequence[Parent], chosen: str = "after") -> Hybrid | Fusion:
+def load(folder: Path, parents: Sequence[Parent], chosen: str = "after") -> Saved:
     """The saved hybrid, bit for bit; with another map ``chosen`` the untrained one with that map (see ``load_map``).
+
+    A patched network has the preprocessing of its parent, where that has one.
 
     Raises PlanError for a folder without one or for too few or many parents, WeightsError for another parent.
     """
@@ -102,18 +109,23 @@ def load(folder: Path, parents: Sequence[Parent], chosen: str = "after") -> Hybr
                 expected="the very weights the hybrid was made from",
                 instead="the original weight file, or a hybrid saved with full=True",
             )
-    hybrid = _untrained(plan, parents, told.get("head_seed", told["seed"]))
+    found = _untrained(plan, parents, told.get("head_seed", told["seed"]))
+    hybrid = found if isinstance(found, Parts) else model_of(found)
+    hybrid.thaw(*hybrid.parts).freeze(*told["frozen"])
     if chosen == "after":
-        _load_weights(hybrid, folder, told)
+        _load_weights(hybrid, folder, told["full"])
     else:
         load_map(hybrid, folder, chosen)
-    hybrid.thaw(*hybrid.parts).freeze(*told["frozen"])
-    hybrid.plan = plan
-    hybrid.classes = tuple(told["classes"]) if told["classes"] else hybrid.classes
-    return hybrid.eval()
+    found.plan = hybrid.plan = plan
+    found.classes = hybrid.classes = tuple(told["classes"]) if told["classes"] else hybrid.classes
+    return found.eval()
 
 
-def _untrained(plan: Plan, parents: Sequence[Parent], seed: int) -> Hybrid | Fusion:
+def _untrained(plan: Plan, parents: Sequence[Parent], seed: int) -> Saved:
+    if plan.join == "patch":
+        new = plan.new_head is not None
+        options: dict[str, Any] = {"classes": plan.new_head, "dropout": plan.dropout, "seed": seed, "fresh": new}
+        return build_patched(parents[0], plan.patches, **options)
     if plan.fusion:
         return build_fusion(parents, [part.cut for part in plan.parts], plan.fusion, seed)
     seams = find_seams(parents, plan.at)
@@ -121,11 +133,12 @@ def _untrained(plan: Plan, parents: Sequence[Parent], seed: int) -> Hybrid | Fus
     return join(parents, seams, adapters, classes=plan.new_head, seed=seed)
 
 
-def _load_weights(hybrid: Parts, folder: Path, told: dict[str, Any]) -> None:
+def _load_weights(hybrid: Parts, folder: Path, full: bool) -> None:
     state: dict[str, Tensor] = load_file(folder / WEIGHTS)
-    own = hybrid.state_dict()
-    frozen = tuple(f"{name}." for name in told["frozen"])
-    lost = [name for name in own if name not in state and (told["full"] or not name.startswith(frozen))]
+    own, fresh = hybrid.state_dict(), _fresh(hybrid)
+    lost = [
+        name for name in own if name not in state and (full or not hybrid.is_frozen(name) or name.startswith(fresh))
+    ]
     wrong = [name for name, tensor in state.items() if name not in own or own[name].shape != tensor.shape]
     if lost or wrong:
         raise WeightsError(
@@ -143,21 +156,27 @@ def description(folder: Path) -> dict[str, Any]:
         raise PlanError(
             f"{folder} holds no hybrid",
             expected=f"a folder with {DESCRIPTION} and {WEIGHTS}",
-            instead="the run folder of suture stitch or suture search",
+            instead="the run folder of suture stitch, fuse, patch or search",
         )
     told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return told
 
 
-def _fresh_head(hybrid: Parts) -> str:
-    """The start of the names of a head that is in no parent, and so is kept even where it is frozen; else nothing."""
+def _fresh(hybrid: Parts) -> tuple[str, ...]:
+    """The starts of the names of what is in no parent, and so is kept even where it is frozen."""
+    if isinstance(hybrid, HybridModel):
+        heads = hybrid.head_names if hybrid.plan.new_head is not None else ()
+        return tuple(f"{name}." for name in (*heads, *(change.block for change in hybrid.changes)))
     if isinstance(hybrid, Hybrid) and hybrid.plan.new_head is not None:
-        return f"decoder.{head(hybrid.decoder)[0]}."
-    return "head." if isinstance(hybrid, Fusion) else ""
+        return (f"decoder.{head(hybrid.decoder)[0]}.",)
+    return ("head.",) if isinstance(hybrid, Fusion) else ()
 
 
-def as_network(hybrid: Parts, origin: str) -> Network:
+def as_network(hybrid: Saved, origin: str) -> Network:
     """A hybrid as a network that can itself be evaluated, cut and stitched."""
+    if isinstance(hybrid, Network):
+        hybrid.origin = origin
+        return hybrid
     raw = Preprocess((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     size = hybrid.input_size or 224
     return Network(hybrid, raw, input_size=size, classes=hybrid.classes, origin=origin, decode_size=hybrid.decode_size)

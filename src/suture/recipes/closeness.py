@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from suture import measures
-from suture.adapters.layouts import to_rows
 from suture.data.dataset import Split
 from suture.errors import MeasureError
+from suture.graph.frames import to_rows
 from suture.hybrids import Hybrid, Parent, ready
 from suture.spec.cut import Cut
 

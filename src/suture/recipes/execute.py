@@ -14,6 +14,7 @@ from suture.recipes.deterministic import deterministic
 from suture.recipes.evaluate import Evaluate
 from suture.recipes.explain import Explain
 from suture.recipes.fuse import Fuse
+from suture.recipes.patch import Patch
 from suture.recipes.search import Search
 from suture.recipes.stitch import Stitch
 from suture.recipes.sweep import Sweep
@@ -29,6 +30,7 @@ VERBS: dict[str, Any] = {
     "train": Train,
     "stitch": Stitch,
     "fuse": Fuse,
+    "patch": Patch,
     "explain": Explain,
     "tune": Tune,
     "search": Search,
@@ -57,6 +59,7 @@ def execute(context: Context, path: Path, *, overwrite: bool = False) -> dict[st
             context = replace(context, watch=Watch())
         context.watch.say(f"on {context.device}")
         first = _prepared(context, context.recipe.steps[0])
+        _check_later(context)
         with _written(path, overwrite) as place:
             return _carried_out(context, first, place, text, overwrite)
 
@@ -93,6 +96,17 @@ def _carried_out(context: Context, first: Verb, path: Path, text: str, overwrite
             ranks.barrier()  # the next step may read what the first process wrote
         folder.finish(result, {"steps": [step.verb for step in steps]})
     return result
+
+
+def _check_later(context: Context) -> None:
+    """Build what later steps say, before the first one takes its time. Raises RecipeError."""
+    from suture.recipes.document import Document
+    from suture.recipes.validate import check
+
+    later = range(1, len(context.recipe.steps))
+    if later:
+        document = Document(context.recipe.as_data(), {(): (0, "recipe")})
+        check(context.recipe, later, document, "the recipe", trust_code=context.trust_code)
 
 
 def _prepared(context: Context, step: Any) -> Verb:

@@ -13,13 +13,13 @@ from suture.errors import DataError, SourceError
 from suture.evaluation import Scores
 from suture.evaluation import evaluate as evaluate_split
 from suture.graph import Network
-from suture.hybrids import Fusion, Hybrid, parent, store
+from suture.hybrids import Fusion, HybridModel, Saved, parent, store
 from suture.measures import Similarity
 from suture.recipes.compare import comparison, images_of
 from suture.recipes.context import Context
 from suture.recipes.execute import execute
 from suture.recipes.read import find_recipe, read_recipe
-from suture.recipes.staged import train_fusion
+from suture.recipes.staged import train_in_place
 from suture.spec.at import Pair, read_at
 from suture.spec.cut import Cut
 from suture.spec.recipe import Recipe, SearchStep, Step, TrainStep
@@ -59,8 +59,8 @@ def load_hybrid(
     folder: str | Path,
     *networks: str | nn.Module,
     example: Tensor | None = None,
-) -> Hybrid | Fusion:
-    """A hybrid or a fusion that ``suture.save`` wrote, from its folder and all its parents in order.
+) -> Saved:
+    """A hybrid, a fusion or a patched network that ``suture.save`` wrote, from its folder and all its parents in order.
 
     Raises PlanError, WeightsError.
     """
@@ -135,7 +135,7 @@ def search(
 
 
 def train(
-    model: str | Fusion,
+    model: str | Fusion | Network | HybridModel,
     *,
     data: str = "sample",
     seed: int = 0,
@@ -145,14 +145,15 @@ def train(
 ) -> dict[str, Any]:
     """``suture train`` from Python: writes the run folder ``out``; ``load("run:OUT")`` is the trained network.
 
-    ``fields`` are those of TrainStep. A ``Fusion`` is trained in place, in ``stages`` (a sequence of Stage or of their
-    fields, by default those of ``suture fuse``), and ``load_hybrid(out, a, b)`` gives it again; ``run`` does all that a
-    recipe does. Raises PlanError, DataError.
+    ``fields`` are those of TrainStep. A ``Fusion``, or what ``suture.patch`` or a ``HybridBuilder`` made, is trained in
+    place, in ``stages`` (a sequence of Stage or of their fields, by default those of ``suture fuse`` or ``suture
+    patch``), and ``load_hybrid(out, a, b)`` gives it again; a ``HybridModel`` sees images in [0, 1] as they are.
+    ``run`` does all that a recipe does. Raises PlanError, DataError.
     """
-    if not isinstance(model, Fusion):
+    if isinstance(model, str):
         return _run(TrainStep(model=model, **fields), data, seed, out, trust_code)
     context = Context(Recipe.model_construct(data=data, seed=seed, steps=()), trust_code=trust_code)
-    return train_fusion(model, context, Path(out), **fields)
+    return train_in_place(model, context, Path(out), **fields)
 
 
 def run(

@@ -1,151 +1,137 @@
 """A YAML file to a recipe, with every mistake told at once, by line."""
 
-from collections.abc import Mapping
-from importlib.resources import files
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedBase
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
 from suture.errors import RecipeError, nearest
-from suture.spec.names import PRESETS
-from suture.spec.recipe import STEPS, Recipe, Step
+from suture.recipes.document import EXPECTED, Document, Place, Problem, read_mapping
+from suture.recipes.extends import extended
+from suture.recipes.guide import FROM_SCRATCH, is_guide, read_guide
+from suture.recipes.macros import expanded
+from suture.recipes.overrides import FIRST, overridden
+from suture.recipes.templates import SHIPPED, find_recipe
+from suture.recipes.wrong import checked
+from suture.spec.recipe import STEPS, Inputs, Recipe, Step
 
-EXPECTED = "a recipe: name, data, seed, device, skip_bad, splits, deterministic, steps"
+__all__ = ["Reading", "find_recipe", "parse", "parse_recipe", "read", "read_recipe", "read_text", "refused"]
+
+META = ("version", "description")
 
 
-def find_recipe(name: Path) -> Path:
-    """The file of this name, or, where there is none, the recipe that comes with Suture (PRESETS)."""
-    if name.exists() or str(name) not in PRESETS:
-        return name
-    return Path(str(files("suture.recipes") / "shipped" / f"{name}.yaml"))
+@dataclass(frozen=True)
+class Reading:
+    """A recipe; where everything in it stands, in the form of steps; and what of the file does nothing."""
+
+    recipe: Recipe
+    document: Document
+    notes: tuple[str, ...] = ()
 
 
 def read_recipe(path: Path, given: Mapping[str, Any] | None = None) -> Recipe:
     """Read and check a recipe; ``given`` (flags) goes before what the file says. Raises RecipeError."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(
-            f"{path} cannot be read: {getattr(error, 'strerror', None) or error}",
-            expected=f"a YAML file, or one of {', '.join(PRESETS)}",
-            instead=f"runs/NAME/recipe.yaml, which every run folder has, or {nearest(path.name, PRESETS, 1)[0]}",
-        ) from error
-    return parse_recipe(text, path.name, given)
+    return read(path, given).recipe
 
 
 def parse_recipe(text: str, name: str, given: Mapping[str, Any] | None = None) -> Recipe:
     """Read and check recipe text; ``name`` is what errors call it. Raises RecipeError."""
+    return parse(text, name, given).recipe
+
+
+def read(
+    path: Path, given: Mapping[str, Any] | None = None, settings: Iterable[str] = (), *, trust_code: bool = False
+) -> Reading:
+    """The same with ``--set`` settings, and all that was read."""
+    return parse(read_text(path), path.name, given, settings, folder=path.parent, trust_code=trust_code)
+
+
+def read_text(path: Path) -> str:
+    """The text of a recipe file. Raises RecipeError."""
     try:
-        tree = YAML(typ="rt").load(text)
-    except (YAMLError, ValueError, RecursionError) as error:
-        mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
-        where = f"{name}, line {mark.line + 1}" if mark else name
-        problem = str(getattr(error, "problem", None) or error).splitlines()[0]
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, ValueError) as error:
         raise RecipeError(
-            f"{where} is not YAML: {problem}",
-            expected=EXPECTED,
-            instead="indent by spaces; quote texts with : or #",
+            f"{path} cannot be read: {getattr(error, 'strerror', None) or error}",
+            expected=f"a YAML file, or one of {', '.join(SHIPPED)}",
+            instead=f"runs/NAME/recipe.yaml, which every run folder has, or {nearest(path.name, SHIPPED, 1)[0]}",
         ) from error
-    if not isinstance(tree, dict):
-        raise RecipeError(
-            f"{name} holds a {type(tree).__name__}, not keys and values",
-            expected=EXPECTED,
-            instead="data: sample",
-        )
-    problems: list[tuple[int, str]] = []
-    steps = [step for number, entry in enumerate(_list(tree)) if (step := _step(entry, tree, number, problems))]
-    plain = _plain(tree)
-    fields = {**{key: value for key, value in plain.items() if key != "steps"}, **(given or {})}
-    recipe: Recipe | None = _checked(Recipe, fields | {"steps": tuple(steps)}, tree, problems)
-    if not steps:  # of which there are none, or all are told already
-        problems = [problem for problem in problems if not problem[1].startswith(("steps:", "Recipe:"))]
-    if not plain.get("steps"):
-        problems.append((1, f"steps: the recipe has none; a step is one of {', '.join(STEPS)}"))
+
+
+def parse(
+    text: str,
+    name: str,
+    given: Mapping[str, Any] | None = None,
+    settings: Iterable[str] = (),
+    *,
+    folder: Path = Path(),
+    trust_code: bool = False,
+) -> Reading:
+    document = overridden(extended(read_mapping(text, name), name, folder), settings)
+    for key, value in (given or {}).items():
+        document = document.put((key,), value, (FIRST, f"--{key.replace('_', '-')}"))
+    problems: list[Problem] = []
+    notes: list[Problem] = []
+    document = expanded(document, problems)
+    _check_meta(document, problems)
+    fields = {key: value for key, value in document.data.items() if key not in META}
+    document = Document(fields, document.where)
+    recipe: Recipe | None = None
+    if from_scratch := [key for key in FROM_SCRATCH if key in fields]:
+        told = "suture builds nothing from scratch, it starts from networks that exist: backbone: resnet50"
+        problems += [(document.told((key,)), f"{key}: {told}") for key in from_scratch]
+    elif is_guide(fields):
+        recipe, document = read_guide(document, problems, notes, trust_code)
+    else:
+        recipe = _of_steps(document, problems)
     if problems or recipe is None:
-        told = "".join(f"\n  line {line}: {problem}" for line, problem in sorted(problems))
-        raise RecipeError(
-            f"{name} does not say what to do:{told}", expected=EXPECTED, instead="the lines above, mended"
-        )
-    return recipe
+        raise refused(name, problems)
+    return Reading(recipe, document, tuple(f"{where}: {said}" for (_, where), said in sorted(notes)))
 
 
-def _list(tree: dict[str, Any]) -> list[Any]:
-    steps = tree.get("steps")
-    return steps if isinstance(steps, list) else []
+def refused(name: str, problems: Iterable[Problem]) -> RecipeError:
+    """All that is wrong with a recipe, each at its line."""
+    told = "".join(f"\n  {where}: {text}" for (_, where), text in sorted(dict.fromkeys(problems)))
+    return RecipeError(f"{name} does not say what to do:{told}", expected=EXPECTED, instead="the lines above, mended")
 
 
-def _step(entry: Any, tree: Any, number: int, problems: list[tuple[int, str]]) -> Step | None:
-    line = tree["steps"].lc.item(number)[0] + 1
+def _check_meta(document: Document, problems: list[Problem]) -> None:
+    for key in META:
+        if isinstance(document.data.get(key), (dict, list)):
+            problems.append((document.told((key,)), f"{key}: a text, for people"))
+
+
+def _of_steps(document: Document, problems: list[Problem]) -> Recipe | None:
+    entries = document.data.get("steps")
+    steps = [
+        step
+        for number, entry in enumerate(entries if isinstance(entries, list) else [])
+        if (step := _step(entry, document, number, problems))
+    ]
+    inputs = {key: value for key, value in document.data.items() if key != "steps"}
+    known: Inputs | None = checked(Inputs, inputs, document, (), problems, also=("steps", "backbone", "macros", *META))
+    if not entries:
+        told = f"steps: the recipe has none; a step is one of {', '.join(STEPS)}"
+        problems.append((document.told(("steps",)), told))
+    elif not isinstance(entries, list) and entries:
+        problems.append((document.told(("steps",)), f"steps: a list, each item one of {', '.join(STEPS)}"))
+    return Recipe(**dict(known), steps=tuple(steps)) if known and steps else None
+
+
+def _step(entry: Any, document: Document, number: int, problems: list[Problem]) -> Step | None:
+    place: Place = ("steps", number)
+    where = document.told(place)
     if not isinstance(entry, dict) or len(entry) != 1:
         problems.append(
-            (line, f"a step is one verb with its fields, such as - search: {{a: ..., b: ...}}; given {entry}")
+            (where, f"a step is one verb with its fields, such as - search: {{a: ..., b: ...}}; given {entry}")
         )
         return None
     ((verb, fields),) = entry.items()
     if verb not in STEPS:
-        problems.append((line, f"there is no verb {verb!r}; nearest: {', '.join(nearest(str(verb), STEPS))}"))
+        problems.append((where, f"there is no verb {verb!r}; nearest: {', '.join(nearest(verb, STEPS))}"))
         return None
     if not isinstance(fields, dict):
-        problems.append((line, f"{verb}: its fields are missing; it takes {', '.join(STEPS[verb].model_fields)}"))
+        problems.append((where, f"{verb}: its fields are missing; it takes {', '.join(STEPS[verb].model_fields)}"))
         return None
-    step: Step | None = _checked(STEPS[verb], _plain(fields), fields, problems)
+    step: Step | None = checked(STEPS[verb], fields, document, (*place, verb), problems)
     return step
-
-
-def _checked(kind: type[BaseModel], fields: Any, tree: Any, problems: list[tuple[int, str]]) -> Any:
-    try:
-        return kind(**{str(key): value for key, value in fields.items()})
-    except ValidationError as error:
-        for found in error.errors():
-            place = [part for part in found["loc"] if part != "steps"]
-            problems.append((_line(tree, place), _told(kind, place, found)))
-        return None
-
-
-def _told(kind: type[BaseModel], place: list[Any], found: Any) -> str:
-    name = ".".join(map(str, place)) or kind.__name__
-    if found["type"] == "extra_forbidden":
-        fields = _owner(kind, place).model_fields
-        return f"{name}: no such field; nearest: {', '.join(nearest(str(place[-1]), fields))}"
-    if found["type"] == "missing":
-        return f"{name}: missing"
-    return f"{name}: {found['msg'].removeprefix('Value error, ')} (given {found['input']!r})"
-
-
-def _owner(kind: type[BaseModel], place: list[Any]) -> type[BaseModel]:
-    """The model that the last of ``place`` would be a field of."""
-    for part in place[:-1]:
-        field = kind.model_fields.get(str(part))
-        inner = field.annotation if field else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            break
-        kind = inner
-    return kind
-
-
-def _line(tree: Any, place: list[Any]) -> int:
-    """The line of the innermost part of ``place`` that stands in the file."""
-    line = tree.lc.line + 1 if isinstance(tree, CommentedBase) else 1
-    for part in place:
-        try:
-            line = (tree.lc.item(part) if isinstance(part, int) else tree.lc.key(part))[0] + 1
-            tree = tree[part]
-        except (KeyError, IndexError, TypeError, AttributeError):
-            break
-    return line
-
-
-def _plain(value: Any) -> Any:
-    """ruamel's commented types as plain Python."""
-    if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    for kind in (bool, int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    return value

@@ -7,7 +7,7 @@ from suture.adapters import build
 from suture.data.augment import AugmentedImages
 from suture.data.dataset import DataSet
 from suture.evaluation import Scores, evaluate, mcnemar
-from suture.hybrids import Fusion, Hybrid, find_seams, join, load, save
+from suture.hybrids import Saved, find_seams, join, load, save
 from suture.recipes import report
 from suture.recipes.context import Context, check_outputs
 from suture.recipes.parents import Parents, load_parents
@@ -73,13 +73,13 @@ class Search(Verb):
         folder, data = trials.folder, trials.data
         sides = self.parents.scored("test", self.context.device)
 
-        def final(chain: ChainScore) -> tuple[dict[str, Any], Hybrid | Fusion, Scores]:
+        def final(chain: ChainScore) -> tuple[dict[str, Any], Saved, Scores]:
             trial = done[chain.at]
             hybrid = load(folder.path / trial["place"], self.parents.sides)
             found = evaluate(hybrid, data.split("test"), device=self.context.device)
             numbers = {
                 **_place(chain),
-                "plan": hybrid.plan.key,
+                "plan": trial["plan"],
                 "val_accuracy": trial["accuracy"],
                 **found.numbers(),
                 "agreement": {name: found.agreement(side) for name, side in sides.items() if side},
@@ -111,7 +111,7 @@ class Search(Verb):
         }
         report.write_search(folder, result, explored, best, half, done, self.context.recipe)
         numbers = scores(found.accuracy, found.cross_entropy)
-        return Outcome(result, self.context.record("search", numbers, found.n, "test", data, hybrid.plan.key))
+        return Outcome(result, self.context.record("search", numbers, found.n, "test", data, winner["plan"]))
 
     def _against(self, found: Scores, sides: dict[str, Scores | None], data: DataSet) -> dict[str, Any]:
         """The winner beside the better parent, image by image."""

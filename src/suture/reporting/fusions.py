@@ -29,10 +29,10 @@ def chosen(result: dict[str, Any]) -> bool:
 
 def verdict(result: dict[str, Any]) -> str:
     """What came out in a sentence or two, without more certainty than the images and the seeds give."""
-    return _sentence(result) + _caution(result)
+    return _sentence(result) + caution(result)
 
 
-def _caution(result: dict[str, Any]) -> str:
+def caution(result: dict[str, Any]) -> str:
     """Scores on images that had a say in the training are flattered."""
     if result["split"] != "val" or not chosen(result):
         return ""
@@ -69,14 +69,6 @@ def card(result: dict[str, Any], recipe: str) -> str:
     accuracies = "\n".join(f"| {what} | {spread(told)} | {len(told['values'])} |" for what, told in rows(result))
     folds = result["over_folds"]
     held = f"\nOver {len(folds['values'])} folds, each held out in turn: {spread(folds)}.\n" if folds else ""
-    stages = "\n".join(
-        f"| {number} | {', '.join(stage['moves'])} | {stage['epochs']} | {stage['kept']} | "
-        f"{'yes' if stage['cached'] else 'no'} |"
-        for number, stage in enumerate(result["stages"], 1)
-    )
-    picked = f"; epochs were chosen on {result['n']['val']} validation images" if chosen(result) else ""
-    plots = [("confusion", "Confusion"), ("roc", "ROC"), ("pr", "Precision and recall"), ("reliability", "Calibration")]
-    pictures = "\n".join(f"![{what}](plots/{file}.png)" for file, what in plots) if result["report"] else ""
     return f"""# A fused network
 
 {verdict(result)}
@@ -90,7 +82,20 @@ Their features are joined by `{result["method"]}` under one head of {result["par
 |---|---|---|
 {accuracies}
 {held}
-| stage | what learnt | epochs | kept epoch | features kept |
+{trained(result, recipe)}"""
+
+
+def trained(result: dict[str, Any], recipe: str) -> str:
+    """The end of the card of whatever was trained in stages."""
+    stages = "\n".join(
+        f"| {number} | {', '.join(stage['moves'])} | {stage['epochs']} | {stage['kept']} | "
+        f"{'yes' if stage['cached'] else 'no'} |"
+        for number, stage in enumerate(result["stages"], 1)
+    )
+    picked = f"; epochs were chosen on {result['n']['val']} validation images" if chosen(result) else ""
+    plots = [("confusion", "Confusion"), ("roc", "ROC"), ("pr", "Precision and recall"), ("reliability", "Calibration")]
+    pictures = "\n".join(f"![{what}](plots/{file}.png)" for file, what in plots) if result["report"] else ""
+    return f"""| stage | what learnt | epochs | kept epoch | features kept |
 |---|---|---|---|---|
 {stages}
 

@@ -32,11 +32,18 @@ def _zoo() -> list[Entry]:
     return bundled + [Entry(f"zoo:{name}", "zoo", "none") for name in ZOO]
 
 
+def torchvision_classifiers() -> list[str]:
+    """The names of torchvision's classifiers, in order of name. Imports torchvision."""
+    from torchvision import models
+
+    return sorted(models.list_models(module=models))
+
+
 def _torchvision() -> list[Entry]:
     from torchvision import models
 
     entries = []
-    for name in models.list_models(module=models):
+    for name in torchvision_classifiers():
         weights = models.get_model_weights(name)
         tags = dict.fromkeys((weights["DEFAULT"].name, *(tag.name for tag in weights if tag.meta["categories"])))
         entries.append(Entry(f"torchvision:{name}", "torchvision", "published", tuple(tags)))

@@ -4,8 +4,9 @@ import argparse
 import hashlib
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from suture.errors import WeightsError, listed
 
 WRAPPERS = ("state_dict", "model", "model_state_dict")
-PARALLEL = "module."
+PARALLEL, COMPILED = "module.", "_orig_mod"
 COUNT = "num_batches_tracked"
 
 
@@ -22,7 +23,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """All tensors of a .safetensors, .pth, .pt or .bin file, by name.
 
     A pickled checkpoint is read with ``weights_only=True``: no code in it runs. ``state_dict`` and ``model``
-    wrappers are taken off, and the ``module.`` prefix of DataParallel where every name has it. Raises WeightsError.
+    wrappers are taken off, and from names what DataParallel and torch.compile put there. Raises WeightsError.
     """
     if not path.is_file():
         raise WeightsError(
@@ -41,17 +42,35 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             expected="a file of tensors only; nothing in it is executed",
             instead="save the network's state_dict() with safetensors.torch.save_file",
         ) from error
-    for wrapper in WRAPPERS:
-        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
-            state = state[wrapper]
+    return named_tensors(state, str(path))
+
+
+def named_tensors(given: Any, what: str) -> dict[str, Tensor]:
+    """The tensors of a state dict, or of a checkpoint around one, under ``bare_names``. Raises WeightsError."""
+    state = given
+    while isinstance(state, Mapping) and (inner := [state[key] for key in WRAPPERS if _wraps(state, key)]):
+        state = inner[0]
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(
-            f"{path} holds a {type(state).__name__}, not named tensors",
+            f"{what} holds a {type(state).__name__}, not named tensors",
             expected="a state_dict",
             instead="save the network's state_dict() with safetensors.torch.save_file",
         )
-    parallel = all(str(name).startswith(PARALLEL) for name in state)
-    return {str(name).removeprefix(PARALLEL if parallel else ""): tensor for name, tensor in state.items()}
+    names = bare_names(map(str, state))
+    return {names[str(name)]: tensor for name, tensor in state.items()}
+
+
+def _wraps(state: Mapping[Any, Any], key: str) -> bool:
+    return isinstance(state.get(key), Mapping)
+
+
+def bare_names(names: Iterable[str]) -> dict[str, str]:
+    """Each name without the ``_orig_mod`` of torch.compile, and without the ``module.`` of DataParallel where all
+    have it."""
+    bare = {name: ".".join(part for part in name.split(".") if part != COMPILED) for name in names}
+    while bare and all(name.startswith(PARALLEL) for name in bare.values()):
+        bare = {name: short.removeprefix(PARALLEL) for name, short in bare.items()}
+    return bare
 
 
 def _reason(error: Exception) -> str:

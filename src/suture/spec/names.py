@@ -10,7 +10,25 @@ WEIGHTINGS = ("none", "gradient", "activation")
 TARGETS = ("hard", "soft-a", "soft-b", "soft-ab", "soft-a+b", "match")
 MEASURES = ("cka_linear_biased", "cka_linear_debiased", "cca_mean", "procrustes_normalised", "linreg_r2_x_to_y", "l2")
 FUSIONS = ("concat", "bottleneck", "add", "gated", "cross-attention", "logit-average", "maps")
-PARTS = ("adapter", "encoder", "decoder", "head", "backbones", "all")
+PARTS = ("adapter", "encoder", "decoder", "head", "blocks", "stem", "backbone", "backbones", "all")
+BLOCKS = (
+    "se",
+    "cbam_block",
+    "eca",
+    "channel_attention",
+    "spatial_attention",
+    "coord_attention",
+    "gc",
+    "simam",
+    "non_local",
+    "conv_bn_act",
+    "mbconv",
+    "bottleneck",
+    "drop_path",
+    "layer_scale",
+    "gem",
+    "lora",
+)
 AUGMENTATIONS = ("flip", "crop", "rotate", "affine", "erase")
 SAMPLINGS = ("shuffled", "weighted", "class-balanced")
 CLASS_WEIGHTS = ("none", "balanced", "effective")
@@ -19,6 +37,7 @@ TUNED = ("lr", "weight_decay", "dropout", "schedule")
 TTA = ("none", "flip", "crops")
 EXPLANATIONS = ("grad-cam", "saliency", "integrated-gradients", "occlusion", "guided-backprop")
 PRESETS = ("hybrid-cnn", "hybrid-cnn-tuned")
+TEMPLATES = ("stitch", "fuse", "patch", "hybrid", "search", "compare", "train", "sweep", "tune")
 SOURCES = ("zoo", "torchvision", "timm", "python", "run")
 ZOO = (
     "lenet",

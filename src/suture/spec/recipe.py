@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from suture.spec.fuse import ExplainStep, FuseStep, TestTime
 from suture.spec.names import DATA, MEASURES
+from suture.spec.patch_step import PatchStep
 from suture.spec.source import parse_source
 from suture.spec.stage import Stage
 from suture.spec.step import Count, HybridStage, Joined, Seed, SourceText, Step, StitchStep, known_name
@@ -30,7 +31,9 @@ __all__ = [
     "EvalStep",
     "ExplainStep",
     "FuseStep",
+    "Inputs",
     "Joined",
+    "PatchStep",
     "Recipe",
     "SearchStep",
     "Splits",
@@ -146,7 +149,18 @@ class CompareStep(Step):
 
 STEPS: dict[str, type[Step]] = {
     step.verb: step
-    for step in (TrainStep, StitchStep, FuseStep, TuneStep, SearchStep, EvalStep, CompareStep, SweepStep, ExplainStep)
+    for step in (
+        TrainStep,
+        StitchStep,
+        FuseStep,
+        PatchStep,
+        TuneStep,
+        SearchStep,
+        EvalStep,
+        CompareStep,
+        SweepStep,
+        ExplainStep,
+    )
 }
 
 
@@ -178,8 +192,8 @@ class Splits(BaseModel):
         return self
 
 
-class Recipe(BaseModel):
-    """The whole recipe, frozen; ``steps`` hold one Step each.
+class Inputs(BaseModel):
+    """What every recipe says besides what is done; ``name`` is that of the run's folder.
 
     ``deterministic`` allows only operations that give the same bits every time, at some cost on a GPU.
     """
@@ -193,6 +207,11 @@ class Recipe(BaseModel):
     skip_bad: bool = False
     splits: Splits = Splits()
     deterministic: bool = False
+
+
+class Recipe(Inputs):
+    """The whole recipe, frozen; ``steps`` hold one Step each."""
+
     steps: Annotated[tuple[Any, ...], Field(min_length=1)]
 
     def as_data(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ _PART = re.compile(r"(?P<name>[a-z]+)(?P<number>[1-9]\d*)?(:(?P<last>[1-9]\d*))?
 
 
 def _part(text: str) -> str:
-    """``adapter``, ``encoder``, ``decoder``, ``head``, ``backbones``, ``backbone1`` or ``all``, with ``:K`` or not."""
+    """One of PARTS, or ``backbone1``, ``backbone2``, ...; with ``:K`` or not."""
     found = _PART.fullmatch(text)
     known = found and (
         (found["name"] in PARTS and not found["number"]) or (found["name"] == "backbone" and found["number"])
@@ -42,8 +42,9 @@ class Stage(BaseModel):
 
     ``moves`` names the parts that may change; everything else stays as it is, in eval mode. Of a chain, ``adapter``
     is all adapters and ``decoder`` every pretrained part after the first cut; of a fusion ``backbones`` is all of
-    them, and ``backbones:2`` the last two stages of each (a stage ends where the resolution falls). ``lr_of`` gives
-    parts a rate of their own, in place of ``lr``.
+    them, and ``backbones:2`` the last two stages of each (a stage ends where the resolution falls); of a patched
+    network ``blocks`` is what was added, and ``backbone:2`` its last two stages. ``lr_of`` gives parts a rate of their
+    own, in place of ``lr``.
 
     ``schedule`` moves the rates: ``cosine`` over ``period`` epochs (None: those of the stage; past its period it
     rises again, as torch's CosineAnnealingLR does), anew every step or, with ``schedule_by`` epoch, every epoch.

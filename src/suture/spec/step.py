@@ -3,7 +3,16 @@
 from string import ascii_lowercase
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 
 from suture.errors import SutureError, nearest
 from suture.spec.adapter import AdapterSpec, Mask, Resample, Start, Weighting
@@ -42,7 +51,9 @@ def known_name(text: str, name: str, names: tuple[str, ...]) -> str:
 
 
 SourceText = Annotated[str, AfterValidator(_source)]
-AtText = Annotated[str, BeforeValidator(_at)]
+AtText = Annotated[
+    str, BeforeValidator(_at), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array"}]}, mode="validation")
+]
 Count = Annotated[int, Field(ge=1)]
 HYBRID_PARTS = ("adapter", "encoder", "decoder", "head", "all")
 Seed = Annotated[int, Field(ge=0, lt=2**32)]

@@ -10,9 +10,13 @@ from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from suture.data.preprocess import Preprocess
+from suture.graph.dropped import DroppedConv, DroppedLinear
 from suture.graph.inventory import Inventory
 from suture.graph.program import INPUT, Call, Program
+from suture.graph.shadow import Shadow
 from suture.graph.untouched import drawing_nothing, untouched
+
+_LEAVES = (Preprocess, DroppedLinear, DroppedConv, torch.jit.ScriptModule)
 
 
 def follow(inventory: Inventory, training: bool) -> Program:
@@ -54,7 +58,9 @@ class _Tracer(fx.Tracer):
         self.settled: set[fx.Node] = set()
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        declared = isinstance(m, (Preprocess, torch.jit.ScriptModule)) or type(m) in self._leaves
+        if isinstance(m, Shadow):
+            return self.is_leaf_module(m.layer, module_qualified_name)
+        declared = isinstance(m, _LEAVES) or type(m) in self._leaves
         return declared or super().is_leaf_module(m, module_qualified_name)
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:  # noqa: ARG002

@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from suture.adapters.layouts import Frame, frame_of, from_grid, to_grid, to_rows
 from suture.adapters.route import fitting_route, route
+from suture.graph.frames import Frame, frame_of, from_grid, to_grid, to_rows
 from suture.spec.cut import Cut, Layout
 
 NCHW, NHWC, NLC, NCL, NC = Layout.NCHW, Layout.NHWC, Layout.NLC, Layout.NCL, Layout.NC
