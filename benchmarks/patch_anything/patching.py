@@ -74,7 +74,7 @@ def _examine(source: str, found: Finding) -> None:
     images = _images(plain)
     found.side = images.shape[-1]
     logits = plain(images)
-    outputs = [section.output for section in plain.sections]
+    targets = _targets(plain)
     maps = plain.get_stage_outputs(torch.rand(1, 3, plain.input_size, plain.input_size))
     found.shapes = tuple(tuple(value.shape[1:]) for value in maps)
     rows = [shape[1] for shape in found.shapes if len(shape) == 3]
@@ -82,7 +82,7 @@ def _examine(source: str, found: Finding) -> None:
     state = plain.state_dict()
     del plain, maps
 
-    patches = {name: [{"wrap": "se"}, {"inject": "eca"}] for name in outputs[1:]}
+    patches = {name: [{"wrap": "se"}, {"inject": "eca"}] for name in targets}
     patched = _built(source, patches)
     _compare(found, patched, state, images)
     del patched
@@ -98,17 +98,23 @@ def _built(source: str, patches: dict[str, Any], identity_start: bool = False) -
     return make(name, weights=None, patches=patches, num_classes=CLASSES, identity_start=identity_start).eval()
 
 
+def _targets(network: HybridModel) -> list[str]:
+    """The layers that hand on what the stages give."""
+    return [section.output for section in network.sections[1:]]
+
+
 def _awake(network: HybridModel) -> HybridModel:
-    """Nothing in it is all zero, as some heads are at first: no block could be heard behind those."""
+    """Nothing in it is constant or tiny, as some heads and scales are at first: behind those no block is heard."""
     for parameter in network.parameters():
-        if not parameter.any():
-            parameter.normal_(std=0.02)
+        if parameter.numel() < 2 or parameter.std() < 0.01:
+            parameter.add_(0.05 * torch.randn_like(parameter))
     return network
 
 
 def _images(network: HybridModel) -> Tensor:
-    """Two of the smallest that it takes."""
-    for side in SIDES:
+    """Two of the smallest that it takes; of its own size where there are tokens, as blocks on these keep their grid."""
+    tokens = any(section.end.cells for section in network.sections)
+    for side in SIDES if not tokens else ():
         images = torch.rand(2, 3, side, side)
         try:
             network(images)

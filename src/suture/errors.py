@@ -38,6 +38,11 @@ class SutureError(Exception):
     def __str__(self) -> str:
         return f"{self.given}\n  expected: {self.expected}\n  instead:  {self.instead}"
 
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        return " ".join(f"{self.given}; expected {self.expected}; instead {self.instead}".split())
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Errors come back whole from other processes; what Exception does by itself loses the keywords."""
         return partial(type(self), self.given, expected=self.expected, instead=self.instead), ()

@@ -19,7 +19,7 @@ from suture.errors import SourceError
 from suture.spec.recipe import STEPS
 
 COMMANDS = ("demo", "ls", "layers", "train", "stitch", "fuse", "tune", "search", "sweep", "eval", "predict")
-COMMANDS += ("explain", "compare", "run")
+COMMANDS += ("explain", "compare", "run", "patch", "validate", "init", "schema")
 
 
 @pytest.fixture(scope="module")

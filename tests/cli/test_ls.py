@@ -6,7 +6,8 @@ import socket
 import pytest
 
 from suture.cli.ls import matches
-from suture.spec.names import BLOCKS, FUSIONS, PRESETS
+from suture.recipes.templates import SHIPPED
+from suture.spec.names import BLOCKS, FUSIONS
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +112,7 @@ def test_the_other_lists(call):
     assert "suture ls models" in err
 
 
-@pytest.mark.parametrize(("what", "known"), [("fusions", FUSIONS), ("blocks", BLOCKS), ("recipes", PRESETS)])
+@pytest.mark.parametrize(("what", "known"), [("fusions", FUSIONS), ("blocks", BLOCKS), ("recipes", SHIPPED)])
 def test_fusions_blocks_and_recipes_are_told_in_words(call, what, known):
     code, out, _ = call("ls", what, "--json")
     assert code == 0

@@ -57,7 +57,8 @@ def test_what_is_no_single_tensor_is_told_as_none():
     assert (found["pair"].gives, found["pair"].runs) == (None, 1)
     assert found["pair"].given is not None
     assert found["idle"].runs == 0
-    assert (found["named"].given, found["named"].gives.layout) == (None, Layout.NLC)
+    assert found["named"].given == found["named"].gives
+    assert found["named"].gives.layout is Layout.NLC
 
 
 def test_the_network_is_left_as_it_was():
@@ -67,3 +68,22 @@ def test_the_network_is_left_as_it_was():
     assert network.training
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_a_map_of_a_film_has_no_layout_that_a_block_could_take():
+    network = nn.Sequential(nn.Conv3d(3, 4, 3), nn.BatchNorm3d(4), nn.ReLU(), nn.Flatten(), nn.Linear(256, 2))
+    seen = layers(network, ["0", "1", "2", "4"], torch.rand(2, 3, 6, 6, 6))
+    assert [seen[name].gives for name in ("0", "1", "2")] == [None] * 3
+    assert seen["4"].gives.layout is Layout.NC
+
+
+def test_what_a_layer_is_given_by_keyword_counts():
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.inner(input=x)
+
+    assert layers(Named(), ["inner"], torch.rand(2, 3))["inner"].given.shape == (3,)

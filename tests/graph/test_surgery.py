@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torchvision import models
 
-from suture.graph import Added, Patched, add, blocks_of, free_name, trace, untouched
+from suture.graph import Added, Patched, Shadow, add, blocks_of, free_name, trace, untouched
 from suture.sources import load
 
 
@@ -109,8 +109,8 @@ def test_the_layer_goes_by_the_mode_of_what_stands_in_its_place(training):
     add(network, "0", Times(1.0), Added("a", "after"))
     network.train(training)
     with untouched(network, not training):
-        assert network[0].layer.training is not training
-    assert network[0].layer.training is training
+        assert network[0].covered.training is not training
+    assert network[0].covered.training is training
     assert bool((network(torch.ones(1000)) == 0).any()) is training
 
 
@@ -152,3 +152,72 @@ def test_a_taken_name_gets_a_number(network):
     add(network, "1", Times(1.0), Added("a", "after"))
     assert free_name(network[1], "a") == "a2"
     assert free_name(network[0], "weight") == "weight2"
+
+
+class Inner(nn.Module):
+    """Has a child by the name that a lazy covering would take for itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.last = nn.Sequential(nn.Linear(3, 3), nn.ReLU()), nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.last(self.layer(x))
+
+
+def test_a_child_called_layer_is_found_in_a_patched_layer():
+    network = nn.Sequential(Inner())
+    add(network, "0", Times(1.0), Added("a", "after"))
+    assert isinstance(network.get_submodule("0.layer.0"), nn.Linear)
+    add(network, "0.layer.0", Times(0.0), Added("b", "after"))
+    torch.testing.assert_close(network(X), network[0].last.bias.expand(4, 2))
+
+
+def test_the_hooks_of_a_layer_go_on_running():
+    network = nn.Sequential(nn.utils.spectral_norm(nn.Linear(3, 3)), nn.ReLU())
+    network(X)
+    network[1].register_forward_hook(lambda _module, _args, y: y + 1)
+    network.eval()
+    wanted = network(X)
+    for target in ("0", "1"):
+        add(network, target, Times(1.0), Added("a", "after"))
+    torch.testing.assert_close(network(X), wanted)
+    with torch.no_grad():
+        network[0].weight_orig[0].zero_()
+    assert not torch.allclose(network(X), wanted)
+
+
+def test_a_layer_may_be_called_by_keyword():
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.inner(input=x)
+
+    network = Named()
+    wanted = network.inner(4 * X) * 3
+    add(network, "inner", Times(4.0), Added("a", "before"))
+    add(network, "inner", Times(3.0), Added("b", "after"))
+    torch.testing.assert_close(network(X), wanted)
+
+
+def test_the_fast_path_of_a_transformer_layer_does_not_go_past_what_was_added():
+    network = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
+    x = torch.rand(2, 5, 8)
+    add(network, "linear1", Times(0.0), Added("a", "after"))
+    with torch.no_grad():
+        fast = network(x)
+    torch.testing.assert_close(fast, network(x).detach())
+
+
+def test_a_state_dict_says_of_which_version_of_the_network_it_is():
+    network = models.mnasnet0_5(weights=None)
+    shadow = Shadow()
+    shadow.cover(network)
+    assert shadow.state_dict()._metadata[""] == network.state_dict()._metadata[""]
+    other = models.mnasnet0_5(weights=None)
+    other.load_state_dict(shadow.state_dict())
+    shapes = [[tensor.shape for tensor in one.state_dict().values()] for one in (other, network)]
+    assert shapes[0] == shapes[1]

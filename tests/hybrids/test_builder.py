@@ -122,6 +122,13 @@ def test_what_patches_would_change_is_told_without_weights():
     assert (change.block, change.shape, change.parameters) == ("layer3.cbam_block", (256, 14, 14), 8290)
 
 
+def test_a_random_vit_has_a_head_that_hears():
+    model = BUILDER.from_torchvision("vit_b_32", weights=None)
+    assert not models.vit_b_32(weights=None).heads.head.weight.any()
+    assert model.get_submodule(model.head_name).weight.std() > 0
+    assert model.get_submodule(model.head_name).out_features == 1000
+
+
 @pytest.mark.parametrize(
     ("options", "kind", "words"),
     [

@@ -175,7 +175,37 @@ def test_the_summary_counts_what_the_model_counts(model):
 
 def test_a_network_that_gives_features_has_no_head():
     model = suture.HybridBuilder().from_timm("resnet10t", weights=None, num_classes=None)
-    body = model_of(model).layer
+    body = model_of(model).covered
     body.reset_classifier(0)
     features = suture.patch(body, {}, example=torch.rand(2, 3, 64, 64))
     assert "head" not in features.parts or features.head_name
+
+
+def test_stage_outputs_of_what_takes_no_images():
+    tabular = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
+    model = suture.patch(tabular, {}, example=torch.rand(2, 6))
+    assert [tuple(one.shape) for one in model.get_stage_outputs(torch.rand(3, 6))] == [(3, 8), (3, 8)]
+    sound = nn.Sequential(nn.Conv1d(2, 8, 3), nn.ReLU(), nn.Conv1d(8, 8, 3, 2), nn.Flatten(), nn.Linear(184, 2))
+    model = suture.patch(sound, {}, example=torch.rand(2, 2, 50))
+    assert tuple(model.get_stage_outputs(torch.rand(3, 2, 50))[-1].shape) == (3, 8, 23)
+
+
+class Functional(nn.Module):
+    """One that calls no layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel, self.rows = nn.Parameter(torch.randn(4, 3, 3, 3)), nn.Parameter(torch.randn(4, 2))
+
+    def forward(self, x):
+        return nn.functional.conv2d(x, self.kernel).mean((2, 3)) @ self.rows
+
+
+def test_a_network_without_layers_is_all_stem():
+    model = suture.patch(Functional(), {}, example=torch.rand(2, 3, 8, 8))
+    assert model.parts == ("stem",)
+    assert "stem" in model.summary()
+    assert model.freeze("backbone").count_parameters(trainable_only=True) == 0
+    assert model.is_frozen("kernel")
+    with raises(PlanError, "Functional"):
+        model.get_stage_outputs(torch.rand(2, 3, 8, 8))

@@ -3,8 +3,11 @@
 import copy
 
 import pytest
+import timm
 import torch
 from torch import nn
+from torch.nn.utils import prune
+from torchvision.models import VisionTransformer
 
 import suture
 from raising import raises
@@ -222,6 +225,69 @@ def test_a_layer_that_never_runs_cannot_be_patched():
         suture.patch(Borrowing(), {"never": {"wrap": "lora"}}, example=torch.rand(2, 3, 2, 2))
 
 
+def vit() -> nn.Module:
+    network = VisionTransformer(32, 8, 3, 2, 16, 32, num_classes=5)
+    nn.init.normal_(network.heads.head.weight)  # torchvision's begins at zero
+    return network
+
+
+@pytest.mark.parametrize("target", ["encoder.ln", "encoder.layers.encoder_layer_2", "encoder.layers.encoder_layer_0"])
+@pytest.mark.parametrize("block", ["se", "eca", "channel_attention", "gc", "non_local", "lora"])
+def test_class_tokens_hear_of_blocks_to_which_all_cells_are_alike(images, target, block):
+    if block == "lora":
+        target = "encoder.layers.encoder_layer_2.mlp.0"
+    model = suture.patch(vit(), {target: {"wrap": block}}, example=images)
+    before = model(images)
+    with torch.no_grad():
+        for parameter in model.get_submodule(model.changes[0].block).parameters():
+            parameter.add_(torch.randn_like(parameter))
+    assert not torch.allclose(model(images), before)
+
+
+def test_a_block_that_no_answer_depends_on_is_refused(images):
+    assert suture.patch(vit(), {"encoder.layers.encoder_layer_0": {"wrap": "spatial_attention"}}, example=images)
+    with raises(PlanError, "encoder.ln.spatial_attention has no say", "an earlier layer"):
+        suture.patch(vit(), {"encoder.ln": {"wrap": "spatial_attention"}}, example=images)
+
+
+def test_a_head_that_begins_at_zero_does_not_silence_what_is_before_it(images):
+    network = VisionTransformer(32, 8, 3, 2, 16, 32, num_classes=5)
+    assert not network.heads.head.weight.any()
+    assert suture.patch(network, {"encoder.ln": {"wrap": "channel_attention"}}, example=images)
+
+
+class Counting(nn.Module):
+    """Its answer has no gradient: it counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 1)
+
+    def forward(self, x):
+        return (self.first(x) > 0).float().sum((2, 3))
+
+
+class Stepping(torch.autograd.Function):
+    @staticmethod
+    def forward(_context, x):
+        return x.sign()
+
+    @staticmethod
+    def backward(_context, *_slopes):
+        raise RuntimeError("no gradient")
+
+
+class Abrupt(Counting):
+    def forward(self, x):
+        return Stepping.apply(self.first(x)).sum((2, 3))
+
+
+def test_where_gradients_cannot_be_had_nothing_is_said_of_them(images):
+    assert suture.patch(Abrupt(), {"first": {"wrap": "se"}}, example=images)
+    with raises(PlanError, "first.se has no say"):
+        suture.patch(Counting(), {"first": {"wrap": "se"}}, example=images)
+
+
 class Pairs(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -270,3 +336,84 @@ def test_a_patched_network_is_stitched_fused_and_patched_again(images, tiny):
     assert suture.fuse([patched, tiny], num_classes=3)(images).shape == (16, 3)
     twice = suture.patch(patched, {"relu3": {"wrap": "eca"}}, identity_start=True)
     assert torch.equal(twice(images), patched(images))
+
+
+def test_a_layer_inside_one_that_was_replaced_is_gone():
+    patches = {"layer3": {"replace": "conv_bn_act"}, "layer3.1": {"wrap": "se"}}
+    for order in (patches, dict(reversed(patches.items()))):
+        with raises(PlanError, "layer3"):
+            suture.patch("zoo:resnet20-a", order)
+
+
+def test_what_was_put_around_a_layer_stays_when_it_is_replaced():
+    own = model_of(suture.patch("zoo:resnet20-a", {}))
+    found = model_of(suture.patch("zoo:resnet20-a", {"layer3": [{"wrap": "se"}, {"replace": "conv_bn_act"}]}))
+    added = found.count_parameters() - own.count_parameters()
+    assert added == sum(change.parameters for change in found.changes)
+    assert any(name.startswith("layer3.se.") for name in found.state_dict())
+
+
+@pytest.mark.parametrize("block", ["conv_bn_act", "bottleneck", "mbconv", "se"])
+@pytest.mark.parametrize("start", [False, True])
+def test_what_comes_after_a_block_may_write_to_its_output_in_training(images, block, start):
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(8, 2)
+    )  # fmt: skip
+    model = suture.patch(network, {"1": {"inject": block}}, example=images, identity_start=start).train()
+    model(images).square().sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_an_identity_start_hides_no_change_of_shape(tiny):
+    one = {"type": "conv_bn_act", "params": {"channels": 1}}
+    with raises(PlanError, "1x13x13", "32x13x13"):
+        suture.patch(tiny, {"relu3": {"inject": one}}, identity_start=True)
+
+
+def test_a_layer_under_two_names_is_patched_once_by_either(images):
+    relu = nn.ReLU()
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), relu, nn.Conv2d(4, 4, 3, padding=1), relu, nn.Flatten(), nn.Linear(4096, 2)
+    )
+    for target in ("1", "3", "[13]"):
+        found = suture.patch(network, {target: {"wrap": "se"}}, example=images)
+        assert len(found.changes) == 1
+        assert found.get_submodule("1") is found.get_submodule("3")
+
+
+def test_a_network_that_cannot_be_copied_is_told(images):
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    prune.l1_unstructured(network[0], "weight", 0.5)
+    with raises(PlanError, "cannot be copied", "prune.remove"):
+        suture.patch(network, {"1": {"wrap": "se"}}, example=images)
+
+
+def test_a_patched_head_is_known_again_and_not_replaced_behind_its_blocks(tiny):
+    name = model_of(suture.patch(tiny, {})).head_name
+    patched = suture.patch(tiny, {name: {"wrap": "lora"}})
+    assert model_of(suture.patch(patched, {"relu3": {"wrap": "se"}})).head_names == (name,)
+    with raises(PlanError, f"the head of this HybridModel, {name}, is patched", "num_classes"):
+        suture.patch(patched, {}, num_classes=4)
+
+
+def test_what_was_frozen_stays_so_when_it_is_patched_again():
+    first = suture.patch("zoo:resnet20-a", {"layer3": {"wrap": "se"}})
+    model_of(first).freeze_backbone([2])
+    second = suture.patch(first, {"layer1": {"wrap": "eca"}})
+    assert model_of(second).frozen == model_of(first).frozen
+    assert not model_of(second).train().get_submodule("layer1").training
+    learning = {name for name, p in model_of(second).named_parameters() if p.requires_grad}
+    assert {"layer1.eca.conv.weight", "layer3.se.fc1.weight", "layer3.0.conv1.weight"} <= learning
+    assert "layer1.0.conv1.weight" not in learning
+    model_of(first).freeze("head")
+    fresh = model_of(suture.patch(first, {}, num_classes=4))
+    assert "head" not in fresh.frozen
+    assert fresh.get_parameter(f"{fresh.head_name}.weight").requires_grad
+
+
+def test_a_new_head_is_told_to_the_network_that_was_patched_before(images):
+    own = timm.create_model("resnet10t", stem_width=8, channels=(8, 8, 8, 8))
+    once = suture.patch(own, {"layer3": {"wrap": "se"}}, example=images)
+    again = suture.patch(once, {}, num_classes=5, example=images)
+    assert (again.num_classes, once.num_classes, own.num_classes) == (5, 1000, 1000)

@@ -5,17 +5,18 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from patching import Finding, _built, examine, family
+
 from suture import HybridBuilder
+from suture.graph import trace
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "patch_anything" / "results"
 SAMPLE = {
     "timm:test_convnext": 4,
-    "timm:test_efficientnet": 4,
+    "timm:test_efficientnet": 5,
     "timm:test_mambaout": 4,
     "timm:test_resnet": 4,
-    "timm:test_vit": 4,
+    "timm:test_vit3": 4,
     "torchvision:squeezenet1_1": 3,
 }
 
@@ -46,11 +47,18 @@ def test_the_stages_of_a_patched_network_are_those_of_the_plain_one():
     assert not inside & added
 
 
-def test_what_went_wrong_is_told():
-    found = examine("torchvision:resnet999")
+@pytest.mark.parametrize(("name", "tracer"), [("test_vit", "fx"), ("vit_tiny_patch16_dinov3_qkvb", "export")])
+def test_a_patched_network_is_followed_as_the_plain_one_is(name, tracer):
+    patched = _built(f"timm:{name}", {"blocks.0": {"wrap": "se"}})
+    side = patched.input_size
+    assert trace(patched, torch.rand(2, 3, side, side)).tracer == tracer
+    assert len(patched.stage_names) == 4
+
+
+def test_nothing_shown_is_not_good():
+    found = Finding("torchvision:resnet18", "torchvision.resnet")
     assert not found.good
-    assert "resnet999" in found.failure
-    assert not Finding("torchvision:resnet18", "").good
+    assert found.as_dict()["good"] is False
 
 
 def test_all_classifiers_of_torchvision_are_stored_and_good():

@@ -125,6 +125,12 @@ def test_functions_that_go_by_the_mode_are_in_that_of_their_layer(tmp_path, data
     assert both(lambda: suture.patch(Plain(*drops), {}, example=example), (stage(*moves),), data, tmp_path) == [cached]
 
 
+def test_validation_leaves_the_statistics_of_a_norm_that_is_no_layer_of_torch(tmp_path, data):
+    """timm's BatchNormAct2d is followed into, so that what tells the mode is no module that the tail has."""
+    moved = stage("backbone:1", "head", epochs=1)
+    assert both(lambda: suture.patch("timm:mobilenetv3_small_050@none?size=64", {}), (moved,), data, tmp_path) == [True]
+
+
 def test_where_some_that_drops_moves_and_some_does_not_the_whole_runs(tmp_path, data):
     """A block in the second step moves, and drops; the third step, which would, is frozen and must not."""
     drop = {"type": "drop_path", "params": {"p": 0.5}}

@@ -120,8 +120,9 @@ def test_only_what_may_move_moves_and_is_kept(patched):
 
 def test_other_classes_get_a_new_head(folder, three):
     heard = Heard()
-    step = patch_step(stages=(HEAD,), dropout=0.3, num_classes=3)
+    step = patch_step(stages=(HEAD.model_copy(update={"train_images": 60}),), dropout=0.3, num_classes=3)
     result = run(step, three, folder / "three", heard)
+    assert result["n"]["train"] == 60
     assert any("gets a new head: 10 outputs become 3 classes" in line for line in heard.lines)
     assert (result["plan"]["new_head"], result["plan"]["dropout"], result["before"]) == (3, 0.3, None)
     network = suture.load(f"run:{folder / 'three'}")
@@ -235,6 +236,7 @@ def test_a_plain_model_is_trained_in_place(folder, data):
         ({"num_classes": 7}, ("num_classes=7", "has 10 classes", "num_classes: 10")),
         ({"stages": (Stage(moves=("backbone:9",)),)}, ("the last 9 stages",)),
         ({"patches": {}, "controls": True}, ("controls are the network without its patches",)),
+        ({"controls": True, "stages": (Stage(moves=("blocks",)),)}, ("only its blocks are", "no --controls")),
         ({"patches": {}, "stages": (Stage(moves=("blocks",)),)}, ("nothing in the blocks can learn", "moves: [all]")),
     ],
 )

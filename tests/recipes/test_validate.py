@@ -131,6 +131,23 @@ def test_every_mistake_about_networks_is_told_at_its_line():
         assert any(row.startswith(f"  line {line}: ") and part in row for row in told), (line, part, told)
 
 
+def test_what_can_be_read_is_looked_at_beside_what_cannot(tmp_path):
+    path = tmp_path / "x.yaml"
+    for text, words in (
+        (
+            "seed: x\nsteps:\n  - evall: {}\n  - eval: {model: zoo:nope}\n",
+            ["line 1: seed", "line 3: there is no verb 'evall'", "line 4: step 2, model: the zoo has no 'nope'"],
+        ),
+        (
+            "backbone:\n  name: zoo:tiny10-a\n  patches: {relu33: {wrap: se}}\nhead: {clases: 3}\ntraining: {lr: x}",
+            ["line 3: patches.relu33.wrap: 'relu33' is no layer", "line 4: head.clases", "line 5: training.lr"],
+        ),
+    ):
+        path.write_text(text)
+        with raises(RecipeError, *words):
+            validate(path)
+
+
 def test_what_timm_does_not_publish_is_told():
     for source, words in (
         ("timm:resnet18@a1_in1k", None),
@@ -203,11 +220,43 @@ RECIPES = [
         ],
     },
 ]
-NAMES = (
-    "relu3 relu5:relu5 relu5:bn1 fc layer3 zoo:tiny10-b zoo:lenet@none zoo:nope run:nope se eca simam lora wrap".split()
-)
-NAMES += "replace inject type params head all @attention @x a b at more patches steps backbone stitch mlp gated".split()
-NAMES += "maps one-cycle focal".split()
+NAMES = [
+    "relu3",
+    "relu5:relu5",
+    "relu5:bn1",
+    "fc",
+    "layer3",
+    "zoo:tiny10-b",
+    "zoo:lenet@none",
+    "zoo:nope",
+    "run:nope",
+    "se",
+    "eca",
+    "simam",
+    "lora",
+    "wrap",
+    "replace",
+    "inject",
+    "type",
+    "params",
+    "head",
+    "all",
+    "@attention",
+    "@x",
+    "a",
+    "b",
+    "at",
+    "more",
+    "patches",
+    "steps",
+    "backbone",
+    "stitch",
+    "mlp",
+    "gated",
+    "maps",
+    "one-cycle",
+    "focal",
+]
 values = st.one_of(
     st.none(),
     st.booleans(),

@@ -26,6 +26,7 @@ def spread(values) -> dict:
         ((0.8, 0.7), (0.7, 0.9), 0.2, "(with 1 of 2 seeds)"),
         ((0.8,), (0.7,), 0.2, "no more than chance does (McNemar, p = 0.2)"),
         ((0.8,), (0.7,), 0.01, "first seed more than chance does (McNemar, p = 0.01)"),
+        ((0.7, 0.9), (0.8, 0.7), 0.01, "first seed it is the other way round (McNemar, p = 0.01)"),
     ],
 )
 def test_the_verdict_says_no_more_than_is_known(own, plain, p_value, words):

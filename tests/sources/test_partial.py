@@ -234,6 +234,7 @@ def test_weights_of_a_stranger_are_refused_with_the_rule_that_helps():
         ({"init_new_layers": "kaming"}, ("init_new_layers='kaming'", "init_new_layers='kaiming'")),
         ({"match": "structur"}, ("match='structur'", "match='structure'")),
         ({"mapping": {"cnv": "conv"}}, ("begins with 'cnv'", "mapping={'conv': 'conv'}")),
+        ({"mapping": {"conv": None}}, ("mapping={'conv': None}", 'mapping={"backbone": ""}')),
         ({"mapping": {"conv.weight": "x", "fc.weight": "x"}}, ("conv.weight and fc.weight both become x",)),
     ],
 )
@@ -284,3 +285,13 @@ def test_every_tensor_is_loaded_or_as_it_was_or_started(kept, wrong, start):
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed <= {*report.loaded, *report.initialised}
     assert set(report.initialised) <= set(report.missing)
+
+
+@pytest.mark.parametrize("strange", [lambda tensor: tensor.to("meta"), lambda tensor: tensor.to_sparse()])
+def test_a_tensor_without_plain_numbers_changes_nothing(strange):
+    model = network()
+    before, given = state_of(model), network(seed=1).state_dict()
+    given["fc.weight"] = strange(given["fc.weight"])
+    with raises(WeightsError, "fc.weight of what was given hold no plain numbers", "to_dense()"):
+        partial_load(model, given)
+    assert same(before, state_of(model))

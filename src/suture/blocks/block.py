@@ -105,6 +105,23 @@ class OnGrid(nn.Module):
         return str(self.layout)
 
 
+class OnTokens(nn.Module):
+    """``block``, to which all cells are alike, on any number of tokens: class tokens are cells as well."""
+
+    def __init__(self, block: nn.Module, layout: Layout) -> None:
+        super().__init__()
+        self.block = block
+        self.layout = layout
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = x if self.layout is Layout.NCL else x.movedim(-1, 1)
+        made: Tensor = self.block(first.flatten(2).unsqueeze(-1)).reshape(first.shape)
+        return made if self.layout is Layout.NCL else made.movedim(1, -1)
+
+    def extra_repr(self) -> str:
+        return str(self.layout)
+
+
 class IdentityStart(nn.Module):
     """x + α(block(x) − x) with a learned α that begins at 0.
 
@@ -149,11 +166,13 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 Make = Callable[..., nn.Module]
 KINDS: dict[str, Make] = {}
+ALIKE: set[str] = set()
 M = TypeVar("M", bound=Make)
 
 
-def register(name: str) -> Callable[[M], M]:
-    """Register how a block is made: ``name`` is in ``suture.spec.names.BLOCKS``.
+def register(name: str, *, alike: bool = False) -> Callable[[M], M]:
+    """Register how a block is made: ``name`` is in ``suture.spec.names.BLOCKS``; with ``alike`` it does not matter to
+    the block where in a map a cell is, and class tokens are cells to it.
 
     The function takes a Site and, by keyword with defaults, the block's own parameters, whose annotations say which
     values are allowed. It gives a module that takes and gives maps (N, C, H, W), whatever the layout at the site is (a
@@ -164,6 +183,8 @@ def register(name: str) -> Callable[[M], M]:
 
     def keep(make: M) -> M:
         KINDS[name] = make
+        if alike:
+            ALIKE.add(name)
         return make
 
     return keep
@@ -218,7 +239,9 @@ def build(
     if isinstance(made, Gate):
         return IdentityGate(made) if identity_start else made
     flat = len(site.out) == 1 < len(site.shape)
-    if not isinstance(made, AnyLayout) and (flat or site.layout is not Layout.NCHW):
+    if block in ALIKE and site.layout in (Layout.NLC, Layout.NCL):
+        made = OnTokens(made, site.layout)
+    elif not isinstance(made, AnyLayout) and (flat or site.layout is not Layout.NCHW):
         made = OnGrid(made, site.layout, site.frame, flat)
     return IdentityStart(made) if identity_start else made
 

@@ -4,12 +4,19 @@ He et al. 2016, "Deep Residual Learning" (arXiv 1512.03385), as torchvision has 
 shortcut is x itself, or a 1x1 convolution with BatchNorm where the shape changes.
 """
 
-from torch import nn
-from torchvision.models.resnet import Bottleneck
+from torch import Tensor, nn
+from torchvision.models import resnet
 from torchvision.ops import Conv2dNormActivation
 
 from suture.blocks.block import Count, Site, register
 from suture.errors import PlanError
+
+
+class Bottleneck(resnet.Bottleneck):
+    """Gives a map that what comes next may write to."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).clone()
 
 
 @register("bottleneck")

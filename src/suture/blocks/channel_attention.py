@@ -9,7 +9,7 @@ from torch import nn
 from suture.blocks.block import Count, Site, register
 
 
-@register("channel_attention")
+@register("channel_attention", alike=True)
 def make(site: Site, *, reduction: Count = 16) -> nn.Module:
     """Weighs channels by the means and maxima of all, through a hidden layer of C / reduction."""
     from timm.layers.cbam import ChannelAttn

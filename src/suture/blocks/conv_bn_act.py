@@ -6,7 +6,7 @@ unless ``channels`` or ``stride`` say otherwise.
 
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation
 
 from suture.blocks.block import Count, Site, register
@@ -22,6 +22,14 @@ ACTIVATIONS: dict[str, type[nn.Module] | None] = {
     "hardswish": nn.Hardswish,
     "none": None,
 }
+
+
+class ConvBnAct(Conv2dNormActivation):
+    """Gives a map that what comes next may write to, though ReLU needs its own for the gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        return made.clone() if isinstance(self[-1], nn.ReLU) else made
 
 
 @register("conv_bn_act")
@@ -44,7 +52,7 @@ def make(
             expected="groups that divide both",
             instead="groups=1",
         )
-    return Conv2dNormActivation(
+    return ConvBnAct(
         site.channels,
         out,
         kernel_size,

@@ -9,7 +9,7 @@ from torch import nn
 from suture.blocks.block import Odd, Site, register
 
 
-@register("eca")
+@register("eca", alike=True)
 def make(site: Site, *, kernel_size: Odd | None = None) -> nn.Module:
     """Weighs channels by the means of their neighbours; the kernel grows with the width."""
     from timm.layers import EcaModule

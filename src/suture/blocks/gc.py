@@ -9,7 +9,7 @@ from torch import nn
 from suture.blocks.block import Count, Site, register
 
 
-@register("gc")
+@register("gc", alike=True)
 def make(site: Site, *, reduction: Count = 16) -> nn.Module:
     """Adds a summary of all cells, weighted by attention, to each; begins as the identity."""
     from timm.layers import GlobalContext

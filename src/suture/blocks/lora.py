@@ -62,7 +62,7 @@ def make(site: Site, *, rank: Count = 8, alpha: Positive = 16.0, dropout: Chance
 def _bare(layer: nn.Module) -> nn.Module:
     """The layer itself, where blocks are around it but none is in its place."""
     while isinstance(layer, Patched) and all(one.where != "instead" for one in layer.added):
-        layer = layer.layer
+        layer = layer.covered
     return layer
 
 

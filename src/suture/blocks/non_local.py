@@ -10,7 +10,7 @@ from torch import nn
 from suture.blocks.block import Count, Site, register
 
 
-@register("non_local")
+@register("non_local", alike=True)
 def make(site: Site, *, reduction: Count = 2) -> nn.Module:
     """Adds to each cell what attention gathers from all others; begins as the identity."""
     from timm.layers import NonLocalAttn

@@ -10,7 +10,7 @@ from torchvision.ops import SqueezeExcitation
 from suture.blocks.block import Count, Site, register
 
 
-@register("se")
+@register("se", alike=True)
 def make(site: Site, *, reduction: Count = 16) -> nn.Module:
     """Weighs channels by the means of all, through a hidden layer of C / reduction."""
     return SqueezeExcitation(site.channels, max(1, site.channels // reduction))

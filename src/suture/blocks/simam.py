@@ -30,7 +30,7 @@ class SimAM(nn.Module):
         return f"e_lambda={self.e_lambda}"
 
 
-@register("simam")
+@register("simam", alike=True)
 def make(site: Site, *, e_lambda: Positive = 1e-4) -> nn.Module:
     """Weighs every value by how far it is from the mean of its channel; learns nothing."""
     site.need_cells("simam")

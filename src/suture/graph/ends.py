@@ -8,13 +8,15 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from suture.graph.network import Network
+from suture.graph.surgery import Patched
 from suture.graph.untouched import untouched
 
 
 def last_layers(module: nn.Module, example: Tensor | None = None) -> tuple[str, ...] | None:
     """The layers that the output comes from with no other layer between, in the order in which they run.
 
-    A layer is a module with parameters of its own around no other that runs. ``example`` is a batch of input, known
+    A layer is a module with parameters of its own around no other that runs, but for blocks that were put to it.
+    ``example`` is a batch of input, known
     for a network from a source and for a decoder; None where it is not. All is left as it was.
     """
     x = example_of(module) if example is None else example
@@ -25,7 +27,7 @@ def last_layers(module: nn.Module, example: Tensor | None = None) -> tuple[str, 
     with untouched(module, False), torch.enable_grad(), ExitStack() as handles:
         for name, layer in module.named_modules():
             if any(True for _ in layer.parameters(recurse=False)):
-                watch = _Watch(name, seen)
+                watch = _Watch(name, seen, whole=isinstance(layer, Patched) and not len(layer.covered._modules))
                 handles.callback(layer.register_forward_pre_hook(watch.enter).remove)
                 handles.callback(layer.register_forward_hook(watch.leave).remove)
         results = [y for y in pytree.tree_leaves(module(x)) if isinstance(y, Tensor) and y.requires_grad]
@@ -47,15 +49,15 @@ def example_of(module: nn.Module) -> Tensor | None:
 class _Watch:
     """Puts a new start of the gradient in the place of a layer's output."""
 
-    def __init__(self, name: str, seen: list[tuple[str, Tensor]]) -> None:
-        self._name, self._seen = name, seen
+    def __init__(self, name: str, seen: list[tuple[str, Tensor]], whole: bool) -> None:
+        self._name, self._seen, self._whole = name, seen, whole
         self._before: list[int] = []
 
     def enter(self, *_: Any) -> None:
         self._before.append(len(self._seen))
 
     def leave(self, _layer: nn.Module, _args: Any, result: Any) -> Any:
-        if len(self._seen) > self._before.pop():
+        if len(self._seen) > self._before.pop() and not self._whole:
             return result
         return pytree.tree_map_only(Tensor, self._kept, result)
 

@@ -197,5 +197,5 @@ def _spelled(parameters: Iterable[str], named: Iterable[str]) -> str:
         path = name.split(".")
         whole = (".".join(path[:end]) for end in range(1, len(path)))
         found[next((path for path in whole if path not in others), name)] = None
-    first, *_, last = [*found, *found]
-    return first if first == last else f"{first}–{last}"
+    layers = [name for name in found if name not in own] or [*found]
+    return layers[0] if len(layers) == 1 else f"{layers[0]}–{layers[-1]}"

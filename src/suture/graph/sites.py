@@ -81,8 +81,9 @@ def _run(network: nn.Module, wanted: set[str], example: Tensor) -> list[_Event]:
         return clock
 
     def enter(name: str, leaf: bool) -> Any:
-        def hook(module: nn.Module, args: tuple[Any, ...]) -> None:
-            open_events.append(_Event(name, module, leaf, _shape(args[0]) if args else None, tick()))
+        def hook(module: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+            given = next(iter((*args, *named.values())), None)
+            open_events.append(_Event(name, module, leaf, _shape(given), tick()))
 
         return hook
 
@@ -95,7 +96,7 @@ def _run(network: nn.Module, wanted: set[str], example: Tensor) -> list[_Event]:
         for name, module in network.named_modules(remove_duplicate=False):
             leaf = not any(True for _ in module.children())
             if name and (leaf or name in wanted):
-                handles.callback(module.register_forward_pre_hook(enter(name, leaf)).remove)
+                handles.callback(module.register_forward_pre_hook(enter(name, leaf), with_kwargs=True).remove)
                 handles.callback(module.register_forward_hook(leave).remove)
         network(example)
     return events
@@ -110,6 +111,8 @@ def _seen(events: list[_Event], when: int, shape: Shape | None, begun: int | Non
     if shape is None:
         return None
     layout = _layout(events, when, shape, begun)
+    if layout is None:
+        return None
     if layout in (Layout.NLC, Layout.NCL):
         for last in _grids(events, when):
             told, grid = cells(shape, layout, last)
@@ -133,19 +136,22 @@ def _grids(events: list[_Event], when: int) -> Iterator[Cut]:
                 yield Cut("", layout, shape, None, 0, 0, 0, 0)
 
 
-def _layout(events: list[_Event], when: int, shape: Shape, begun: int | None) -> Layout:
+def _layout(events: list[_Event], when: int, shape: Shape, begun: int | None) -> Layout | None:
+    """What the axes mean; None of the maps of films and volumes, which have one more."""
     if len(shape) == 1:
         return Layout.NC
-    if len(shape) > 3:
-        return Layout.NLC
     makers = sorted((event for event in events if event.leaf and event.ended <= when), key=lambda event: -event.ended)
     inside = [event for event in makers if begun is not None and event.begun >= begun]
     takers = sorted((event for event in events if event.leaf and event.begun >= when), key=lambda event: event.begun)
-    for verdict in (
+    verdicts = (
         *(_verdict(event, event.gives, shape) for event in inside),
         *(_verdict(event, event.given, shape) for event in takers),
         *(_verdict(event, event.gives, shape) for event in makers),
-    ):
+    )
+    if len(shape) > 3:
+        # Tokens in more than one axis, as of a nested transformer, have their channels last.
+        return None if next(filter(None, verdicts), Layout.NLC) is Layout.NCL else Layout.NLC
+    for verdict in verdicts:
         if verdict:
             return verdict
     return Layout.NCHW if len(shape) == 3 else Layout.NLC

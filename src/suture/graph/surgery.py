@@ -34,6 +34,8 @@ class Patched(Shadow):
         self.added: tuple[Added, ...] = ()
         self._modules = dict(layer._modules)
         self._hidden: set[str] = set()
+        # nn.TransformerEncoderLayer computes past its layers, unless one of them has a hook.
+        self.register_forward_hook(_nothing)
         layer.__dict__["_modules"] = _Without(self._modules, self._hidden)
 
     def add(self, block: nn.Module, added: Added) -> None:
@@ -41,7 +43,9 @@ class Patched(Shadow):
         self._hidden.add(added.name)
         self.added = (*self.added, added)
 
-    def forward(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        name = None if args else next(iter(kwargs))
+        x = args[0] if name is None else kwargs[name]
         blocks = self._modules
         for one in self.added:
             if one.where == "before":
@@ -51,24 +55,31 @@ class Patched(Shadow):
             y = blocks[instead[-1].name](x)  # type: ignore[misc]
         else:
             # A layer of several operations may write to its input, which a block is still to see.
-            own = any(one.both for one in self.added) and (len(self.layer._modules) or hasattr(self.layer, "inplace"))
-            y = self.layer.forward(x.clone() if own else x, *args, **kwargs)
+            own = any(one.both for one in self.added) and (
+                len(self.covered._modules) or hasattr(self.covered, "inplace")
+            )
+            mine = x.clone() if own else x
+            y = self.run(mine, *args[1:], **kwargs) if name is None else self.run(**{**kwargs, name: mine})
         for one in self.added:
             if one.where == "after":
                 y = blocks[one.name](x, y) if one.both else blocks[one.name](y)  # type: ignore[misc]
         return y
 
     def __len__(self) -> int:
-        return len(self.layer)  # type: ignore[arg-type]
+        return len(self.covered)  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.layer)  # type: ignore[call-overload, no-any-return]
+        return iter(self.covered)  # type: ignore[call-overload, no-any-return]
 
     def __getitem__(self, index: Any) -> Any:
-        return self.layer[index]  # type: ignore[index]
+        return self.covered[index]  # type: ignore[index]
 
     def __bool__(self) -> bool:
         return True
+
+
+def _nothing(*_: Any) -> None:
+    """A hook that changes nothing."""
 
 
 class _Without(Mapping[str, Any]):
@@ -114,9 +125,9 @@ def add(network: nn.Module, target: str, block: nn.Module, added: Added) -> None
                     module._modules[name] = patched
         layer = patched
     if added.where == "instead":
-        for name in list(layer.layer._modules):
+        for name in list(layer.covered._modules):
             del layer._modules[name]
-        for side in (layer, layer.layer):
+        for side in (layer, layer.covered):
             side._parameters, side._buffers = {}, {}
     layer.add(block, added)
 

@@ -1,10 +1,14 @@
 """HybridBuilder: a pretrained backbone with changed layers, in one call."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
+from torch import nn
+
 from suture.errors import PlanError, UsageError
+from suture.hybrids.heads import heads
 from suture.hybrids.model import Change, HybridModel
 from suture.hybrids.parent import Parent
 from suture.hybrids.patch import build_patched, model_of
@@ -22,11 +26,11 @@ class HybridBuilder:
 
     It holds nothing, so one serves for many. ``patches`` are as ``suture.patch`` takes them, such as
     ``{"layer3": {"wrap": "se"}}``. ``weights`` is DEFAULT (the library's own choice), the name of published weights
-    (or torchvision's enum member), the path of a file, or None for random ones, drawn by ``seed``. ``num_classes``
-    None keeps the head with all its classes; another number than the network has gives it a new, random one.
-    ``dropout`` is the chance before the head, 0 leaves it as it is. With ``freeze_backbone`` the head and all added
-    blocks learn, and the stages ``unfreeze_stages`` (see ``HybridModel.freeze_backbone``). ``identity_start`` makes
-    added blocks begin as the identity.
+    (or torchvision's enum member), the path of a file, or None for random ones, drawn by ``seed``, also where a
+    library starts its head at zero. ``num_classes`` None keeps the head with all its classes; another number than the
+    network has gives it a new, random one. ``dropout`` is the chance before the head, 0 leaves it as it is. With
+    ``freeze_backbone`` the head and all added blocks learn, and the stages ``unfreeze_stages`` (see
+    ``HybridModel.freeze_backbone``). ``identity_start`` makes added blocks begin as the identity.
 
     Raises SourceError, WeightsError and PlanError, and builds nothing then.
     """
@@ -142,8 +146,13 @@ class HybridBuilder:
                 expected="stages to thaw of a frozen backbone",
                 instead="freeze_backbone=True beside it",
             )
-        network = load(source, seed=seed, num_classes=num_classes if source.endswith("@none") else None)
-        built = build_patched(Parent(network), read, classes=num_classes, dropout=dropout, seed=seed, owned=True)
+        random = source.endswith("@none")
+        network = load(source, seed=seed, num_classes=num_classes if random else None)
+        zero = _zero_head(network) if random else None
+        classes = zero if num_classes is None else num_classes
+        built = build_patched(
+            Parent(network), read, classes=classes, dropout=dropout, seed=seed, fresh=zero is not None, owned=True
+        )
         model = model_of(built)
         if freeze_backbone:
             model.freeze_backbone(unfreeze_stages)
@@ -163,6 +172,15 @@ def _source(library: str, name: str, weights: Any) -> str:
         return f"{library}:{name}@none"
     told = str(getattr(weights, "name", weights)) if not isinstance(weights, (str, Path)) else str(weights)
     return f"{library}:{name}" if told == "DEFAULT" else f"{library}:{name}@{told}"
+
+
+def _zero_head(network: nn.Module) -> int | None:
+    """The classes of a head that is all zero, as torchvision's ViT begins: no answer tells of what is before it."""
+    with suppress(PlanError):
+        for _, layer in heads(network):
+            if not layer.weight.any():
+                return int(layer.weight.shape[0])
+    return None
 
 
 def _check_classes(classes: Any) -> None:

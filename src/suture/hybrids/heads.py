@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from suture.errors import PlanError, listed
-from suture.graph import last_layers
+from suture.graph import Patched, Shadow, last_layers
 from suture.graph.dropped import DroppedConv, DroppedLinear, dropout_before
 
 Layer = nn.Linear | nn.Conv2d
@@ -42,6 +42,12 @@ def heads(network: nn.Module, example: Tensor | None = None) -> tuple[tuple[str,
     found = tuple((name, layer) for name, layer in layers if _is_head(layer))
     if found and len(found) == len(layers):
         return found
+    if any(isinstance(layer, Patched) for _, layer in layers):
+        raise PlanError(
+            f"the head of this {_called(network)}, {layers[0][0]}, is patched",
+            expected="a head without blocks, to be replaced or given a dropout",
+            instead="num_classes and dropout in the call that patches it",
+        )
     others = [(name, layer) for name, layer in layers if not _is_head(layer)]
     told = f", but in {others[0][0]}, a {type(others[0][1]).__name__}" if others else ""
     raise PlanError(
@@ -162,9 +168,11 @@ def _tell_classes(network: nn.Module, name: str, classes: int) -> None:
     """Every module around the head that says for how many classes it is says so rightly."""
     parts = name.split(".")
     for end in range(len(parts)):
-        around = network.get_submodule(".".join(parts[:end]))
-        if isinstance(vars(around).get("num_classes"), int):
-            around.num_classes = classes  # type: ignore[assignment]
+        around: nn.Module | None = network.get_submodule(".".join(parts[:end]))
+        while around is not None:
+            if isinstance(vars(around).get("num_classes"), int):
+                around.num_classes = classes  # type: ignore[assignment]
+            around = around.covered if isinstance(around, Shadow) else None
 
 
 def _check_chance(p: float) -> None:

@@ -66,7 +66,7 @@ class HybridModel(Shadow, Parts):
         """The layer that it ends in; the first of several side by side. Raises PlanError where it gives features."""
         if not self.head_names:
             raise PlanError(
-                f"this {type(self.layer).__name__} has no head: it gives features",
+                f"this {type(self.covered).__name__} has no head: it gives features",
                 expected="a network that ends in a layer for its classes",
                 instead="num_classes=..., which gives it one",
             )
@@ -110,16 +110,16 @@ class HybridModel(Shadow, Parts):
         own = self.parts
         many = {"backbone": self._pretrained, "all": own, "blocks": ("blocks",) if "blocks" in own else ()}
         names = many.get(name, (name,) if name in own else None)
-        stages = len(self.sections) - 1
+        stages = len(self._pretrained) - 1
         if names is None or (last and name != "backbone"):
             raise PlanError(
-                f"this {type(self.layer).__name__} has no part {part!r}",
+                f"this {type(self.covered).__name__} has no part {part!r}",
                 expected=f"{listed(own, 12)}, backbone, backbone:K for its last K stages, or all",
                 instead="backbone:1, or head",
             )
         if last and int(last) > stages:
             raise PlanError(
-                f"the last {last} stages of a {type(self.layer).__name__}, which has {stages}",
+                f"the last {last} stages of a {type(self.covered).__name__}, which has {stages}",
                 expected=f"as many as it has: {listed(self.stage_names, 12)}",
                 instead=f"backbone:{stages}, or backbone for all of it",
             )
@@ -132,6 +132,8 @@ class HybridModel(Shadow, Parts):
             return frozenset(name for name in names if self._is_head(name) and not self._is_block(name))
         if part == "blocks":
             return frozenset(name for name in names if self._is_block(name))
+        if not self.sections:  # all is stem
+            return frozenset(name for name in names if not (self._is_block(name) or self._is_head(name)))
         own = self.sections[self._pretrained.index(part)].parameters
         return frozenset(name for name in own if not self._is_block(name))
 
@@ -187,10 +189,17 @@ class HybridModel(Shadow, Parts):
         Maps with channels last and tokens come as maps too, class tokens left out; what has no cells is left as it is.
         The network runs as it stands, in train or eval mode.
         """
+        if not self.sections:
+            raise PlanError(
+                f"the stages of this {type(self.covered).__name__}, where nothing can be cut at a layer",
+                expected="a network with a layer that the rest comes after",
+                instead="a call of the network itself",
+            )
         modules = {str(k): self.get_submodule(section.output) for k, section in enumerate(self.sections)}
         with recording(outputs=modules) as seen:
             self(x)
-        scale = x.shape[2] / self._example.shape[2], x.shape[3] / self._example.shape[3]
+        sides = zip(x.shape[2:], self._example.shape[2:], strict=False)
+        scale = tuple(ours / traced for ours, traced in sides)
         return [_map(seen[str(k)], section.end, scale) for k, section in enumerate(self.sections)]
 
     def forward_features(self, x: Tensor) -> Tensor:
@@ -212,7 +221,7 @@ class HybridModel(Shadow, Parts):
             for row in rows
         ]
         done = [f"  {change.patch.operation} {change.layer}: {change.block}" for change in self.changes]
-        title = type(self.layer).__name__ + (f", {len(done)} blocks added" if done else "")
+        title = type(self.covered).__name__ + (f", {len(done)} blocks added" if done else "")
         return "\n".join(line.rstrip() for line in (title, *done, *lines))
 
     def _told(self, part: str) -> tuple[str, str]:
@@ -220,6 +229,8 @@ class HybridModel(Shadow, Parts):
             return ", ".join(self.head_names), ""
         if part == "blocks":
             return listed(self._blocks, 3), ""
+        if not self.sections:
+            return "all", ""
         section = self.sections[self._pretrained.index(part)]
         return section.name, f"{section.end.layout} {'×'.join(map(str, section.end.shape))}"
 
@@ -252,12 +263,14 @@ class HybridModel(Shadow, Parts):
             return stage % len(names)
         told = ", ".join(f"{number} {name}" for number, name in enumerate(names))
         raise PlanError(
-            f"this {type(self.layer).__name__} has no stage {stage!r}",
+            f"this {type(self.covered).__name__} has no stage {stage!r}",
             expected=f"some of its {len(names)} stages: {told}",
             instead=f"unfreeze_stages=[{len(names) - 1}], or unfreeze_all()",
         )
 
     def _part_of(self, tensor: str) -> str:
+        if not self.sections:
+            return "stem"
         for part, section in zip(self._pretrained, self.sections, strict=True):
             if tensor in section.parameters:
                 return part
@@ -296,7 +309,7 @@ def _covering(network: nn.Module, wanted: frozenset[str], added: frozenset[str])
     return [*dict.fromkeys(found), *([nn.ParameterList(alone)] if alone else [])]
 
 
-def _map(x: Tensor, cut: Cut, scale: tuple[float, float]) -> Tensor:
+def _map(x: Tensor, cut: Cut, scale: Sequence[float]) -> Tensor:
     """An activation at ``cut`` as a map; ``scale`` is how much larger the images are than those of the trace."""
     if cut.grid is None:
         return x

@@ -8,10 +8,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils import _pytree as pytree
 
-from suture.blocks import Gate, IdentityStart, Site, build, check
+from suture.blocks import Gate, IdentityGate, IdentityStart, Site, build, check
 from suture.errors import PlanError, listed, nearest
-from suture.graph import Added, Layer, Network, add, batch_of, free_name, last_layers, layers, untouched
+from suture.graph import Added, Layer, Network, Patched, add, batch_of, free_name, last_layers, layers, untouched
 from suture.hybrids.chain import Giver
 from suture.hybrids.heads import new_head, set_dropout
 from suture.hybrids.model import Change, HybridModel
@@ -19,6 +21,8 @@ from suture.hybrids.parent import Parent, parent
 from suture.sources.registry import first_line
 from suture.spec.patch import Patch, read_patches
 from suture.spec.plan import Part, patch_plan
+
+_DRAWS = 16
 
 
 def patch(
@@ -68,14 +72,16 @@ def build_patched(
     if not 0 <= dropout < 1:
         raise PlanError(f"dropout={dropout!r}", expected="a chance from 0 up to below 1", instead="dropout=0.3")
     example = example_of(side)
-    network = side.network if owned else copy.deepcopy(side.network)
+    network = side.network if owned else _copied(side.network)
     body = network.body if isinstance(network, Network) else network
     part = Part(side.origin, side.digest, "")
     made = _headed(body, classes, dropout, seed, example, fresh=fresh)
-    ends = last_layers(body, example[:1]) or ()
+    ends = tuple(filter(None, last_layers(body, example[:1]) or ()))
     changes = apply(body, patches, example, seed)
     plan = patch_plan(part, patches, classes if made else None, dropout)
     model = HybridModel(body, plan, example, ends, changes)
+    if isinstance(body, HybridModel) and body.frozen:
+        model.freeze(*body.frozen - {"blocks", "head" if made else "blocks"}).thaw(*model.named("blocks"))
     if not isinstance(network, Network):
         return model.eval()
     model.input_size, model.decode_size = network.input_size, network.decode_size
@@ -84,6 +90,17 @@ def build_patched(
     model.classes = network.classes
     network.plan = plan
     return network.eval()
+
+
+def _copied(network: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(network)
+    except RuntimeError as error:
+        raise PlanError(
+            f"this {type(network).__name__} cannot be copied: {first_line(error)}",
+            expected="a network whose tensors are parameters and buffers",
+            instead="torch.nn.utils.parametrizations for the older weight_norm, or prune.remove, first",
+        ) from error
 
 
 def preview(side: Parent, patches: Sequence[Patch]) -> tuple[Change, ...]:
@@ -134,11 +151,19 @@ def apply(network: nn.Module, patches: Sequence[Patch], example: Tensor, seed: i
                 instead="patches before the head, and num_classes for another head",
             )
         _check_runs(network, changes, example)
+        _check_heard(network, changes, example[:1])
     return tuple(changes)
 
 
 def _change(network: nn.Module, one: Patch, name: str, seen: Layer, seed: int) -> Change:
-    layer = network.get_submodule(name)
+    try:
+        layer = network.get_submodule(name)
+    except AttributeError as error:
+        raise PlanError(
+            f"{one}, where {name} is gone, as a layer around it was replaced",
+            expected="patches of layers that are there",
+            instead="patches of the replaced layer itself, or no replacement",
+        ) from error
     site = _site(one, name, layer, seen)
     block = build(one.block, dict(one.params), site, identity_start=one.identity_start, seed=seed)
     like = next((p for p in network.parameters() if p.is_floating_point()), torch.empty(0))
@@ -146,7 +171,9 @@ def _change(network: nn.Module, one: Patch, name: str, seen: Layer, seed: int) -
     both = isinstance(block.block if isinstance(block, IdentityStart) else block, Gate)
     if not one.allow_change:
         _check_shape(one, site, block, both, like)
-    gone = sum(p.numel() for p in layer.parameters()) if one.operation == "replace" else 0
+    # Blocks around a layer stay when it is replaced.
+    own = layer.covered if isinstance(layer, Patched) else layer
+    gone = sum(p.numel() for p in own.parameters()) if one.operation == "replace" else 0
     added = Added(free_name(layer, one.block), "instead" if one.operation == "replace" else one.position, both)
     add(network, name, block, added)
     count = sum(p.numel() for p in block.parameters()) - gone
@@ -166,7 +193,7 @@ def _site(one: Patch, name: str, layer: nn.Module, seen: Layer) -> Site:
     if takes is None or gives is None:
         what = "takes" if takes is None and one.operation != "wrap" else "gives"
         raise PlanError(
-            f"{name}, a {type(layer).__name__}, {what} no single tensor of one shape",
+            f"{name}, a {type(layer).__name__}, {what} no single tensor of one shape that is a map, tokens or a vector",
             expected="a layer whose input and output are one tensor each, of the same shape every time it runs",
             instead="a layer inside it, or around it",
         )
@@ -187,6 +214,8 @@ def _check_shape(one: Patch, site: Site, block: nn.Module, both: bool, like: Ten
     given = site.given if both and site.given else site.shape
     values = [torch.rand(2, *shape, device=like.device, dtype=like.dtype) for shape in ([given] if both else [])]
     values.append(torch.rand(2, *site.shape, device=like.device, dtype=like.dtype))
+    # As the identity has the shape of its input, and what is added to it only has to broadcast.
+    block = block.block if isinstance(block, (IdentityStart, IdentityGate)) else block
     try:
         with untouched(block, False), torch.no_grad():
             shape = tuple(block(*values).shape[1:])
@@ -214,6 +243,56 @@ def _check_runs(network: nn.Module, changes: Sequence[Change], example: Tensor) 
             expected="a layer that the network calls",
             instead=f"the layer around it, {idle[0].layer.rpartition('.')[0] or 'if there is one'}",
         )
+
+
+def _check_heard(network: nn.Module, changes: Sequence[Change], example: Tensor) -> None:
+    """Raises PlanError for a block from which no way leads to the answer."""
+    silent = _unheard(network, {change.block for change in changes}, example)
+    if silent:
+        raise PlanError(
+            f"{next(change.block for change in changes if change.block in silent)} has no say: nothing that it changes "
+            "reaches the answer",
+            expected="a block that the answer depends on; one that lets class tokens pass has none behind the last "
+            "attention, where the head reads these alone",
+            instead="an earlier layer, or a block to which all tokens are alike: se, eca, channel_attention, gc",
+        )
+
+
+def _unheard(network: nn.Module, blocks: set[str], example: Tensor) -> set[str]:
+    """The blocks with parameters on none of which the answer depends, as far as gradients tell."""
+    names = [name for name, _ in network.named_parameters()]
+    left = {block for block in blocks if any(name.startswith(f"{block}.") for name in names)}
+    with untouched(network, False), torch.enable_grad():
+        for _ in range(_DRAWS if left else 0):
+            try:
+                heard = _slopes(network, tuple(f"{block}." for block in left), example)
+            except RuntimeError:  # an operation that has no gradient
+                return set()
+            left = {block for block in left if not any(name.startswith(f"{block}.") for name in heard)}
+            if not left:
+                break
+    return left
+
+
+def _slopes(network: nn.Module, starts: tuple[str, ...], example: Tensor) -> set[str]:
+    """The parameters, of those whose names begin so, on which the answer depends, seen at random values of them.
+
+    What is all zero elsewhere is random too: a head that begins at zero passes no gradient, though its input will have
+    a say. Units that happen to be dead at these values hide what is behind them.
+    """
+    state = {
+        name: (0.5 * torch.randn_like(p) if name.startswith(starts) or not p.any() else p.detach())
+        for name, p in network.named_parameters()
+        if p.is_floating_point()
+    }
+    asked = {name: tensor.requires_grad_() for name, tensor in state.items() if name.startswith(starts)}
+    answer = functional_call(network, state, (example,))
+    tensors = [y for y in pytree.tree_leaves(answer) if isinstance(y, Tensor) and y.requires_grad]
+    if not asked or not tensors:
+        return set()
+    total = torch.stack([(y * torch.randn_like(y)).sum() for y in tensors]).sum()
+    slopes = torch.autograd.grad(total, list(asked.values()), allow_unused=True)
+    return {name for name, slope in zip(asked, slopes, strict=True) if slope is not None and slope.any()}
 
 
 def _answers(network: nn.Module, example: Tensor, when: str) -> tuple[int, ...]:
@@ -252,18 +331,20 @@ def _targets(network: nn.Module, pattern: str) -> Iterator[str]:
 
     Raises PlanError for none.
     """
-    names = [name for name, _ in network.named_modules() if name]
-    wanted = pattern.split(".")
-    found = [
+    modules = {name: module for name, module in network.named_modules(remove_duplicate=False) if name}
+    names, wanted = list(modules), pattern.split(".")
+    matching = (
         name for name in names if len(parts := name.split(".")) == len(wanted) and all(map(fnmatchcase, parts, wanted))
-    ]
+    )
+    # A layer that is used under several names is one.
+    found = {modules[name]: name for name in reversed(list(matching))}
     if not found:
         raise PlanError(
             f"{pattern!r} is no layer of this {type(network).__name__}",
             expected=f"a layer by name, such as {listed([name for name, _ in network.named_children()])}",
             instead=listed(nearest(pattern, names)),
         )
-    yield from found
+    yield from reversed(found.values())
 
 
 def _read(patches: Any, identity_start: bool) -> tuple[Patch, ...]:

@@ -43,8 +43,11 @@ class Built:
         return {"verb": self.verb, "networks": list(self.networks), "parameters": self.parameters}
 
 
-def check_step(desk: Desk, number: int, document: Document) -> Built:
-    """Build what step ``number`` (from 0) says; everything that is wrong with it is a problem at the desk."""
+def check_step(desk: Desk, number: int, document: Document, *, partial: bool = False) -> Built:
+    """Build what step ``number`` (from 0) says; everything that is wrong with it is a problem at the desk.
+
+    A ``partial`` step, of which something is left out, is not built; what of it can be looked at by itself is.
+    """
     step = desk.recipe.steps[number]
     place: Place = ("steps", number, step.verb)
     sources = dict(_sources(step))
@@ -53,14 +56,19 @@ def check_step(desk: Desk, number: int, document: Document) -> Built:
     built = Built(step.verb, tuple(sources.values()))
     if len(sides) < len(looked):
         return built
+    before, failed = len(desk.problems), None
+    if not partial:
+        try:
+            return replace(built, parameters=_BUILD.get(step.verb, _prepared)(desk, step, sides, place))
+        except Exception as error:  # as in Desk.tried; the probes say where
+            failed = error
     try:
-        return replace(built, parameters=_BUILD.get(step.verb, _prepared)(desk, step, sides, place))
-    except Exception as error:  # as in Desk.tried; the probes say where
-        before = len(desk.problems)
         for inner, probe in _PROBES.get(step.verb, _no_probes)(step, sides, document.at((*place, "patches"))):
             desk.tried((*place, *inner), probe)
-        if len(desk.problems) == before:
-            desk.wrong(place, error)
+    except Exception as error:  # networks that cannot be joined at all have nothing to be probed
+        failed = failed or error
+    if failed and len(desk.problems) == before:
+        desk.wrong(place, failed)
     return built
 
 

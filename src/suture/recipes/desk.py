@@ -73,12 +73,12 @@ class Desk:
             return None
 
     def wrong(self, place: Place, error: Exception) -> None:
-        told = said(error) if isinstance(error, SutureError) else f"fails: {type(error).__name__}: {error}"
+        told = error.line if isinstance(error, SutureError) else f"fails: {type(error).__name__}: {error}"
         self.problems.append((place, told))
 
     def _made(self, source: Source, number: int) -> int | None:
         """The number, from 1, of the earlier step whose folder a ``run:`` source is."""
-        names = {f"{k}-{step.verb}": k for k, step in enumerate(self.recipe.steps[:number], 1)}
+        names = {f"{k}-{step.verb}": k for k, step in enumerate(self.recipe.steps[:number], 1) if step}
         return names.get(Path(source.name).name)
 
 
@@ -97,10 +97,6 @@ class Dry(Context):
 
     def data(self, *networks: Network) -> DataSet:
         return standin(self.classes, max(network.decode_size for network in networks))
-
-
-def said(error: SutureError) -> str:
-    return " ".join(f"{error.given}; expected {error.expected}; instead {error.instead}".split())
 
 
 def _check_published(source: Source) -> None:

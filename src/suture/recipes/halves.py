@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,13 @@ class _Tail(nn.Module):
         self.piece = piece
         # In a tuple, as nn.Module would list it among its own modules.
         self._like = (like,)
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        (like,) = self._like
+        if like is not None:  # which may be a container that the piece does not have
+            like.train(mode)
+        return self
 
     def forward(self, x: Tensor) -> Any:
         (like,) = self._like

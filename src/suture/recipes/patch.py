@@ -60,6 +60,12 @@ class Patch(Verb):
                 expected="something that is wrapped, injected or replaced",
                 instead="--wrap LAYER=se, or no --controls",
             )
+        if step.controls and all(set(stage.moves) == {"blocks"} for stage in step.stages):
+            raise PlanError(
+                "controls are trained like the patched network, and only its blocks are",
+                expected="a stage that moves what the network has without its patches, too",
+                instead='--stage "head,blocks", or no --controls',
+            )
         found = cls(step, context, side, data, data.with_validation(context.seed))
         check_stages(found.build(), step, found.data)
         return found

@@ -15,18 +15,24 @@ from suture.recipes.templates import SHIPPED, find_recipe
 from suture.recipes.wrong import checked
 from suture.spec.recipe import STEPS, Inputs, Recipe, Step
 
-__all__ = ["Reading", "find_recipe", "parse", "parse_recipe", "read", "read_recipe", "read_text", "refused"]
+__all__ = ["Reading", "find_recipe", "parse", "parse_recipe", "read", "read_recipe", "read_text", "refused", "survey"]
 
 META = ("version", "description")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A recipe; where everything in it stands, in the form of steps; and what of the file does nothing."""
+    """A recipe; where everything in it stands, in the form of steps; and what of the file does nothing.
+
+    Where there are ``problems``, its steps are of what can be read without them, None where that makes no step;
+    ``partial`` are those of which something is left out, counted from 0.
+    """
 
     recipe: Recipe
     document: Document
     notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    partial: frozenset[int] = frozenset()
 
 
 def read_recipe(path: Path, given: Mapping[str, Any] | None = None) -> Recipe:
@@ -46,6 +52,14 @@ def read(
     return parse(read_text(path), path.name, given, settings, folder=path.parent, trust_code=trust_code)
 
 
+def parse(text: str, name: str, *given: Any, **options: Any) -> Reading:
+    """What ``survey`` finds of a recipe in which nothing is wrong. Raises RecipeError."""
+    reading = survey(text, name, *given, **options)
+    if reading.problems:
+        raise refused(name, reading.problems)
+    return reading
+
+
 def read_text(path: Path) -> str:
     """The text of a recipe file. Raises RecipeError."""
     try:
@@ -58,7 +72,7 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def parse(
+def survey(
     text: str,
     name: str,
     given: Mapping[str, Any] | None = None,
@@ -67,6 +81,7 @@ def parse(
     folder: Path = Path(),
     trust_code: bool = False,
 ) -> Reading:
+    """Read recipe text with all that is wrong with it. Raises RecipeError where it has no keys and values."""
     document = overridden(extended(read_mapping(text, name), name, folder), settings)
     for key, value in (given or {}).items():
         document = document.put((key,), value, (FIRST, f"--{key.replace('_', '-')}"))
@@ -76,17 +91,16 @@ def parse(
     _check_meta(document, problems)
     fields = {key: value for key, value in document.data.items() if key not in META}
     document = Document(fields, document.where)
-    recipe: Recipe | None = None
+    recipe, partial = Recipe.model_construct(steps=()), frozenset({0})
     if from_scratch := [key for key in FROM_SCRATCH if key in fields]:
-        told = "suture builds nothing from scratch, it starts from networks that exist: backbone: resnet50"
-        problems += [(document.told((key,)), f"{key}: {told}") for key in from_scratch]
+        said = "suture builds nothing from scratch, it starts from networks that exist: backbone: resnet50"
+        problems += [(document.told((key,)), f"{key}: {said}") for key in from_scratch]
     elif is_guide(fields):
         recipe, document = read_guide(document, problems, notes, trust_code)
     else:
-        recipe = _of_steps(document, problems)
-    if problems or recipe is None:
-        raise refused(name, problems)
-    return Reading(recipe, document, tuple(f"{where}: {said}" for (_, where), said in sorted(notes)))
+        recipe, document, partial = _of_steps(document, problems)
+    told = tuple(f"{where}: {said}" for (_, where), said in sorted(notes))
+    return Reading(recipe, document, told, tuple(problems), partial if problems else frozenset())
 
 
 def refused(name: str, problems: Iterable[Problem]) -> RecipeError:
@@ -101,37 +115,46 @@ def _check_meta(document: Document, problems: list[Problem]) -> None:
             problems.append((document.told((key,)), f"{key}: a text, for people"))
 
 
-def _of_steps(document: Document, problems: list[Problem]) -> Recipe | None:
+def _of_steps(document: Document, problems: list[Problem]) -> tuple[Recipe, Document, frozenset[int]]:
     entries = document.data.get("steps")
-    steps = [
-        step
-        for number, entry in enumerate(entries if isinstance(entries, list) else [])
-        if (step := _step(entry, document, number, problems))
-    ]
+    listed = entries if isinstance(entries, list) else []
+    steps: list[Step | None] = []
+    left: list[Any] = []
+    partial: set[int] = set()
+    for number, entry in enumerate(listed):
+        before = len(problems)
+        step, fields = _step(entry, document, number, problems)
+        steps.append(step)
+        left.append({step.verb: fields} if step else entry)
+        if len(problems) > before:
+            partial.add(number)
     inputs = {key: value for key, value in document.data.items() if key != "steps"}
-    known: Inputs | None = checked(Inputs, inputs, document, (), problems, also=("steps", "backbone", "macros", *META))
+    known, rest = checked(Inputs, inputs, document, (), problems, also=("steps", "backbone", "macros", *META))
     if not entries:
         told = f"steps: the recipe has none; a step is one of {', '.join(STEPS)}"
         problems.append((document.told(("steps",)), told))
     elif not isinstance(entries, list) and entries:
         problems.append((document.told(("steps",)), f"steps: a list, each item one of {', '.join(STEPS)}"))
-    return Recipe(**dict(known), steps=tuple(steps)) if known and steps else None
+    recipe = Recipe.model_construct(**dict(known or Inputs()), steps=tuple(steps))
+    return recipe, Document({**rest, "steps": left}, document.where), frozenset(partial)
 
 
-def _step(entry: Any, document: Document, number: int, problems: list[Problem]) -> Step | None:
+def _step(
+    entry: Any, document: Document, number: int, problems: list[Problem]
+) -> tuple[Step | None, Mapping[str, Any]]:
+    """As ``checked``."""
     place: Place = ("steps", number)
     where = document.told(place)
     if not isinstance(entry, dict) or len(entry) != 1:
         problems.append(
             (where, f"a step is one verb with its fields, such as - search: {{a: ..., b: ...}}; given {entry}")
         )
-        return None
+        return None, {}
     ((verb, fields),) = entry.items()
     if verb not in STEPS:
         problems.append((where, f"there is no verb {verb!r}; nearest: {', '.join(nearest(verb, STEPS))}"))
-        return None
+        return None, {}
     if not isinstance(fields, dict):
         problems.append((where, f"{verb}: its fields are missing; it takes {', '.join(STEPS[verb].model_fields)}"))
-        return None
-    step: Step | None = checked(STEPS[verb], fields, document, (*place, verb), problems)
-    return step
+        return None, {}
+    return checked(STEPS[verb], fields, document, (*place, verb), problems)

@@ -79,10 +79,11 @@ def outcome(
     """What a result says of the training and of the scores. Writes the report."""
     name, found = done.split, done.found
     held = done.answers["val"]
+    learned = max(len(data.train.first(stage.train_images)) for stage in step.stages)
     return {
         "data": data.name,
         "classes": list(data.classes),
-        "n": {"train": len(data.train), "val": len(data.split("val")), name: found.n},
+        "n": {"train": learned, "val": len(data.split("val")), name: found.n},
         "split": name,
         "tta": step.tta,
         **scored(found, data),

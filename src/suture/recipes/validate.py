@@ -1,14 +1,16 @@
 """Whether a recipe would run, as far as that can be known without data and without weights being fetched."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from suture.recipes.checks import Built, check_step
 from suture.recipes.desk import Desk
 from suture.recipes.document import Document, Problem
-from suture.recipes.read import Reading, find_recipe, read, refused
+from suture.recipes.read import Reading, find_recipe, read_text, refused, survey
 from suture.spec.recipe import Recipe
 
 
@@ -35,26 +37,53 @@ def validate(path: Path, settings: Iterable[str] = (), *, trust_code: bool = Fal
     their splits) is not known. Raises RecipeError with everything that is wrong, each at its line.
     """
     path = find_recipe(path)
-    return checked(read(path, settings=settings, trust_code=trust_code), path.name, trust_code=trust_code)
+    reading = survey(read_text(path), path.name, settings=settings, folder=path.parent, trust_code=trust_code)
+    return checked(reading, path.name, trust_code=trust_code)
 
 
 def checked(reading: Reading, name: str, *, trust_code: bool = False) -> Validated:
     """The same of a recipe that was read. Raises RecipeError."""
     recipe = reading.recipe
-    built, notes = check(recipe, range(len(recipe.steps)), reading.document, name, trust_code=trust_code)
+    numbers = [number for number, step in enumerate(recipe.steps) if step]
+    problems = [*reading.problems, *_device(recipe, reading.document)]
+    built, notes = check(
+        recipe, numbers, reading.document, name, problems, partial=reading.partial, trust_code=trust_code
+    )
     return Validated(name, recipe, built, (*reading.notes, *notes))
 
 
 def check(
-    recipe: Recipe, numbers: Sequence[int], document: Document, name: str, *, trust_code: bool = False
+    recipe: Recipe,
+    numbers: Sequence[int],
+    document: Document,
+    name: str,
+    problems: Iterable[Problem] = (),
+    *,
+    partial: Container[int] = (),
+    trust_code: bool = False,
 ) -> tuple[tuple[Built, ...], tuple[str, ...]]:
-    """Build some steps, counted from 0; what they came to, and what could not be looked at. Raises RecipeError."""
+    """Build some steps, counted from 0; what they came to, and what could not be looked at.
+
+    Of ``partial`` steps, of which something is left out, the rest is looked at and nothing built. Raises RecipeError
+    with all that is wrong, the ``problems`` that are known before among it.
+    """
     desk = Desk(recipe, trust_code)
-    built = tuple(check_step(desk, number, document) for number in numbers)
-    if desk.problems:
-        raise refused(name, _placed(desk.problems, document, len(recipe.steps)))
+    built = tuple(check_step(desk, number, document, partial=number in partial) for number in numbers)
+    wrong = [*problems, *_placed(desk.problems, document, len(recipe.steps))]
+    if wrong:
+        raise refused(name, wrong)
     notes = sorted(_placed(desk.notes, document, len(recipe.steps)))
     return built, tuple(f"{where}: {said}" for (_, where), said in notes)
+
+
+def _device(recipe: Recipe, document: Document) -> list[Problem]:
+    """Whether there are such devices; whether this machine has one does not matter."""
+    try:
+        torch.device("cpu" if recipe.device == "auto" else recipe.device)
+    except RuntimeError:
+        known = "auto, cpu, cuda:0 or mps"
+        return [(document.told(("device",)), f"device: there is no device {recipe.device!r}; expected {known}")]
+    return []
 
 
 def _placed(told: Iterable[tuple[Any, str]], document: Document, steps: int) -> list[Problem]:

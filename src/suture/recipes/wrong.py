@@ -19,16 +19,54 @@ def checked(
     place: Place,
     problems: list[Problem],
     also: Iterable[str] = (),
-) -> Model | None:
-    """The model that stands at ``place``, or None and all that is wrong with it among the ``problems``.
+) -> tuple[Model | None, Mapping[str, Any]]:
+    """The model that stands at ``place``, and its fields; all that is wrong with it goes to the ``problems``.
 
+    Where something is, they are the model and the fields that remain without it, None where they make no model.
     ``also`` are keys that may stand beside the model's own.
     """
     try:
-        return kind(**fields)
+        return kind(**fields), fields
     except ValidationError as error:
         tell(error, kind, document, place, problems, also)
-        return None
+        return _remaining(kind, fields, error)
+
+
+def _remaining(
+    kind: type[Model], fields: Mapping[str, Any], error: ValidationError
+) -> tuple[Model | None, Mapping[str, Any]]:
+    while wrong := [_key(fields, found["loc"]) for found in error.errors()]:
+        if not all(wrong):
+            break
+        for place in wrong:
+            fields = _without(fields, place)
+        try:
+            return kind(**fields), fields
+        except ValidationError as again:
+            error = again
+    return None, fields
+
+
+def _key(data: Any, place: Place) -> Place:
+    """The innermost key of a mapping that leads to a place."""
+    found: Place = ()
+    for end, part in enumerate(place, 1):
+        try:
+            inner = data[part]
+        except (KeyError, IndexError, TypeError):
+            break
+        found = place[:end] if isinstance(data, Mapping) else found
+        data = inner
+    return found
+
+
+def _without(data: Any, place: Place) -> Any:
+    first, *rest = place
+    if isinstance(data, list):
+        return [_without(one, tuple(rest)) if number == first else one for number, one in enumerate(data)]
+    if rest and first in data:
+        return {**data, first: _without(data[first], tuple(rest))}
+    return {key: value for key, value in data.items() if key != first}
 
 
 def tell(

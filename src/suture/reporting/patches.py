@@ -27,7 +27,9 @@ def _sentence(result: dict[str, Any]) -> str:
     way = "gain" if gain > 0 else "lose"
     same = sum(value * gain > 0 for value in plain["gain"])
     over = f" (with {same} of {seeds} seeds)" if seeds > 1 else ""
-    sure = "more than chance does" if plain["p_value"] < LEVEL else "no more than chance does"
+    sure = "more than chance does" if plain["gain"][0] * gain > 0 else "it is the other way round"
+    if plain["p_value"] >= LEVEL:
+        sure = "no more than chance does"
     return (
         f"{head}; the patches {way} {abs(100 * gain):.2f} points over the same network without them, trained "
         f"alike{over}; on the images of the first seed {sure} (McNemar, p = {plain['p_value']:.2g})."

@@ -54,5 +54,5 @@ def kaiming(model: nn.Module, tensors: Mapping[str, Tensor], seed: int = 0) -> t
 
 def _layer(module: nn.Module) -> nn.Module:
     while isinstance(module, Shadow):
-        module = module.layer
+        module = module.covered
     return module

@@ -66,6 +66,12 @@ def renamed(names: Iterable[str], rules: Mapping[str, str]) -> dict[str, str]:
     A rule turns a prefix (or a whole name) into another; the empty prefix is that of every name. Raises WeightsError
     for a rule that no name begins with, and for two names that become the same.
     """
+    if not isinstance(rules, Mapping) or not all(isinstance(text, str) for rule in rules.items() for text in rule):
+        raise WeightsError(
+            f"mapping={rules!r}",
+            expected="beginnings of names, each with what it becomes",
+            instead='mapping={"backbone": ""}',
+        )
     tidy = {old.strip("."): new.strip(".") for old, new in rules.items()}
     order = sorted(tidy, key=len, reverse=True)
     result: dict[str, str] = {}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
@@ -185,9 +186,22 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _read(given: Any) -> dict[str, Tensor]:
+    """The tensors given, by name. Raises WeightsError where one holds nothing that could be copied."""
     if isinstance(given, (str, Path)):
         return read_weights(Path(given))
-    return named_tensors(given, "what was given for weights")
+    tensors = named_tensors(given, "what was given for weights")
+    strange = [
+        name
+        for name, tensor in tensors.items()
+        if is_lazy(tensor) or tensor.is_meta or tensor.is_quantized or tensor.layout is not torch.strided
+    ]
+    if strange:
+        raise WeightsError(
+            f"{listed(strange, 3)} of what was given hold no plain numbers",
+            expected="dense tensors that are on a device, and not quantized",
+            instead="the weights of a network that was built with numbers; tensor.to_dense() of sparse ones",
+        )
+    return tensors
 
 
 def _patterns(given: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -61,7 +61,7 @@ class Backbone(BaseModel):
         try:
             self.source()
         except SutureError as error:
-            raise ValueError(f"{error.given}; expected {error.expected}; instead {error.instead}") from error
+            raise ValueError(error.line) from error
         return self
 
     def source(self, size: int | None = None) -> Source:

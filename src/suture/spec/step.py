@@ -26,7 +26,7 @@ def _source(text: str) -> str:
     try:
         parse_source(text)
     except SutureError as error:
-        raise ValueError(f"{error.given}; expected {error.expected}; instead {error.instead}") from error
+        raise ValueError(error.line) from error
     return text
 
 
@@ -36,7 +36,7 @@ def _at(given: Any, fields: ValidationInfo) -> str:
     try:
         return spelled(read_at(given, None if more is None else 2 + len(more)))
     except SutureError as error:
-        raise ValueError(f"{error.given}; expected {error.expected}; instead {error.instead}") from error
+        raise ValueError(error.line) from error
 
 
 def _adapter(name: str) -> str:
@@ -89,7 +89,7 @@ class Joined(Step):
         try:
             self.spec  # noqa: B018
         except SutureError as error:
-            raise ValueError(f"{error.given}; expected {error.expected}; instead {error.instead}") from error
+            raise ValueError(error.line) from error
         return self
 
     @property

@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 from suture.graph.inventory import Inventory
 from suture.graph.network import Network
 from suture.graph.program import INPUT, Call, Program
+from suture.graph.shadow import Shadow
 from suture.graph.untouched import drawing_nothing, untouched
 
 _CONTEXTS: Final = (wrap_with_autocast, wrap_with_set_grad_enabled)
@@ -32,7 +33,10 @@ def follow(inventory: Inventory, training: bool, example: Tensor) -> Program:
     with untouched(whole, training), drawing_nothing(), redirect_stderr(StringIO()):
         body = whole.body if isinstance(whole, Network) else whole
         given = whole.preprocess(example) if isinstance(whole, Network) else example.clone()
-        exported = export(body, (given,), dynamic_shapes=({0: Dim.DYNAMIC},), strict=False)
+        shapes: tuple[Any, ...] = ({0: Dim.DYNAMIC},)
+        # The forward of a shadow takes its arguments as one tuple.
+        shapes = (shapes,) if isinstance(body, Shadow) else shapes
+        exported = export(body, (given,), dynamic_shapes=shapes, strict=False)
     return _Rewrite(exported, inventory).program()
 
 

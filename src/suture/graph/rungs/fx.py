@@ -48,6 +48,9 @@ class _Tracer(fx.Tracer):
     def __init__(self, inventory: Inventory) -> None:
         self._leaves, functions = _declared_leaves()
         super().__init__(autowrap_functions=functions)
+        # torch.fx looks for these functions where a forward is defined, which for a layer that is covered is elsewhere.
+        covered = [module.covered for module in inventory.network.modules() if isinstance(module, Shadow)]
+        self._autowrap_search += [sys.modules[type(layer).forward.__module__] for layer in covered]
         self._inventory = inventory
         self._stack: list[Call] = []
         self._calls: Counter[str] = Counter()
@@ -59,7 +62,7 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         if isinstance(m, Shadow):
-            return self.is_leaf_module(m.layer, module_qualified_name)
+            return self.is_leaf_module(m.covered, module_qualified_name)
         declared = isinstance(m, _LEAVES) or type(m) in self._leaves
         return declared or super().is_leaf_module(m, module_qualified_name)
 
