@@ -74,7 +74,7 @@ def _examine(source: str, found: Finding) -> None:
     images = _images(plain)
     found.side = images.shape[-1]
     logits = plain(images)
-    targets = _targets(plain)
+    targets = [section.output for section in plain.sections[1:]]
     maps = plain.get_stage_outputs(torch.rand(1, 3, plain.input_size, plain.input_size))
     found.shapes = tuple(tuple(value.shape[1:]) for value in maps)
     rows = [shape[1] for shape in found.shapes if len(shape) == 3]
@@ -98,11 +98,6 @@ def _built(source: str, patches: dict[str, Any], identity_start: bool = False) -
     return make(name, weights=None, patches=patches, num_classes=CLASSES, identity_start=identity_start).eval()
 
 
-def _targets(network: HybridModel) -> list[str]:
-    """The layers that hand on what the stages give."""
-    return [section.output for section in network.sections[1:]]
-
-
 def _awake(network: HybridModel) -> HybridModel:
     """Nothing in it is constant or tiny, as some heads and scales are at first: behind those no block is heard."""
     for parameter in network.parameters():
@@ -112,9 +107,8 @@ def _awake(network: HybridModel) -> HybridModel:
 
 
 def _images(network: HybridModel) -> Tensor:
-    """Two of the smallest that it takes; of its own size where there are tokens, as blocks on these keep their grid."""
-    tokens = any(section.end.cells for section in network.sections)
-    for side in SIDES if not tokens else ():
+    """Two of the smallest that it takes."""
+    for side in SIDES:
         images = torch.rand(2, 3, side, side)
         try:
             network(images)

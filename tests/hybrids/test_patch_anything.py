@@ -16,7 +16,7 @@ SAMPLE = {
     "timm:test_efficientnet": 5,
     "timm:test_mambaout": 4,
     "timm:test_resnet": 4,
-    "timm:test_vit3": 4,
+    "timm:test_vit": 4,
     "torchvision:squeezenet1_1": 3,
 }
 

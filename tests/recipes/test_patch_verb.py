@@ -58,8 +58,18 @@ def three(folder) -> str:
     return f"npz:{path}"
 
 
+@pytest.fixture(scope="module")
+def few(folder) -> str:
+    return f"npz:{write_npz(folder / 'few.npz', train=40, test=16)}"
+
+
 def patch_step(**fields) -> PatchStep:
     return PatchStep(**{"model": A, "patches": SE, "stages": (HEAD, LAST)} | fields)
+
+
+def small_step(**fields) -> PatchStep:
+    """The same of a network that trains in no time."""
+    return patch_step(**{"model": "zoo:tiny10-a", "patches": {"relu5": {"wrap": "se"}}} | fields)
 
 
 def run(step, data: str, out: Path, watch: Watch | None = None, **fields) -> dict:
@@ -137,25 +147,25 @@ def test_a_new_head_on_request(folder, data):
     assert not torch.equal(again, suture.load(A).state_dict()["fc.weight"])
 
 
-def test_fine_tuning_without_patches_and_low_rank_updates(folder, data):
-    plain = run(patch_step(patches={}, stages=(HEAD,)), data, folder / "plain")
+def test_fine_tuning_without_patches_and_low_rank_updates(folder, few):
+    plain = run(small_step(patches={}, stages=(HEAD,)), few, folder / "plain")
     assert (plain["patches"], plain["parameters"]["added"]) == ([], 0)
     lora = {"layer*.*.conv*": {"wrap": {"type": "lora", "params": {"rank": 2}}}}
-    result = run(patch_step(patches=lora, stages=(HEAD,)), data, folder / "lora")
+    result = run(patch_step(patches=lora, stages=(HEAD,)), few, folder / "lora")
     assert len(result["patches"]) == 18
     blocks = result["parameters"]["added"]
     assert result["parameters"]["trainable"] == blocks + 650
     # at the start the network is what it was
-    assert result["before"]["accuracy"] == suture.evaluate(A, data).accuracy
+    assert result["before"]["accuracy"] == suture.evaluate(A, few).accuracy
     kept = load_file(folder / "lora" / "weights.safetensors")
     assert all(".lora." in name or name.startswith("fc.") for name in kept)
 
 
-def test_controls_and_seeds(folder, data):
+def test_controls_and_seeds(folder, few):
     out, heard = folder / "all", Heard()
     stages = HEAD, Stage(moves=("blocks",), epochs=1, batch_size=32)
-    step = patch_step(stages=stages, controls=True, seeds=2)
-    result = run(step, data, out, heard)
+    step = small_step(stages=stages, controls=True, seeds=2)
+    result = run(step, few, out, heard)
     told = [(trial["folder"], trial["what"], trial["seed"]) for trial in result["trials"]]
     names = ("seed-1", "patched", 1), ("without-patches-seed-0", "plain", 0), ("without-patches-seed-1", "plain", 1)
     assert told == list(names)
@@ -173,12 +183,12 @@ def test_controls_and_seeds(folder, data):
     control = read_recipe(out / "without-patches-seed-1" / "recipe.yaml")
     assert [stage.moves for stage in control.steps[0].stages] == [("head",)]
     assert execute(Context(control), folder / "again")["accuracy"] == result["trials"][2]["accuracy"]
-    assert execute(Context(Recipe(data=data, steps=(step,))), out) == json.loads(json.dumps(result))
+    assert execute(Context(Recipe(data=few, steps=(step,))), out) == json.loads(json.dumps(result))
 
 
-def test_a_run_that_was_killed_ends_with_the_same_weights(folder, data):
+def test_a_run_that_was_killed_ends_with_the_same_weights(folder, few):
     stages = HEAD, LAST.model_copy(update={"epochs": 3, "keep": "best", "augment": ("flip",)})
-    unbroken = run(patch_step(stages=stages), data, folder / "unbroken", deterministic=True)
+    unbroken = run(small_step(stages=stages), few, folder / "unbroken", deterministic=True)
     program = f"""
 import os, signal
 from pathlib import Path
@@ -252,6 +262,6 @@ def test_a_dry_run_needs_no_weights_and_no_data(monkeypatch):
     found = planned(step, Context(Recipe(data="npz:nowhere.npz", steps=(step,))))
     assert found["parameters"] == {"before": 11_689_512, "added": 8_464, "after": 11_697_976}
     assert [one["name"] for one in found["patches"]] == ["layer3.se"]
-    wrong = step.model_copy(update={"stages": (Stage(moves=("backbone:9",)),)})
+    wrong = small_step(stages=(Stage(moves=("backbone:9",)),))
     with raises(PlanError, "the last 9 stages"):
         planned(wrong, Context(Recipe(steps=(wrong,))))

@@ -142,10 +142,56 @@ def test_what_can_be_read_is_looked_at_beside_what_cannot(tmp_path):
             "backbone:\n  name: zoo:tiny10-a\n  patches: {relu33: {wrap: se}}\nhead: {clases: 3}\ntraining: {lr: x}",
             ["line 3: patches.relu33.wrap: 'relu33' is no layer", "line 4: head.clases", "line 5: training.lr"],
         ),
+        (  # of the backbone too
+            "backbone:\n  name: zoo:tiny10-a\n  patches:\n    relu3: {wrap: sse}\n    relu33: {wrap: se}\n"
+            "    relu4:\n      wrap: {type: se, params: {redution: 4}}\n"
+            "training:\n  freeze_backbone: true\n  unfreeze_stages: [0]\n  epoch: 3\n",
+            [
+                "line 4: backbone.patches.relu3.wrap: there is no block 'sse'",
+                "line 5: patches.relu33.wrap: 'relu33' is no layer",
+                "line 7: patches.relu4.wrap: se has no parameter 'redution'",
+                "line 10: unfreeze_stages: stages 0 of zoo:tiny10-a",
+                "line 11: training.epoch: no such field",
+            ],
+        ),
+        (
+            "backbone:\n  name: zoo:tinny10\n  patches: {relu3: {wrap: sse}}\n"
+            "training: {freeze_backbone: true, unfreeze_stages: [0]}\n",
+            ["line 2: model: the zoo has no 'tinny10'", "line 3: backbone.patches.relu3.wrap: there is no block 'sse'"],
+        ),
+        (  # of a step too
+            "steps:\n  - patch:\n      model: zoo:tiny10-a\n      patches:\n        relu33: {wrap: se}\n"
+            "        relu3:\n          - wrap: se\n          - inject: {type: eca, params: {kernel: 3}}\n"
+            "      patience: 3\n",
+            [
+                "line 5: patches.relu33.wrap: 'relu33' is no layer",
+                "line 8: patches.relu3.1.inject: eca has no parameter 'kernel'",
+                "line 9: patience: no such field",
+            ],
+        ),
+        (
+            "device: gpu\nsteps:\n  - fuse:\n      networks: [zoo:tiny10-a,\n        zoo:tinny10-a]\n      metod: add\n"
+            "  - fuse:\n      networks: [zoo:tiny10-a, zoo:tiny10-b]\n      metod: add\n      stages:\n"
+            "        - epoch: 3\n          moves: ['backbones:99']\n",
+            [
+                "line 1: device: there is no device 'gpu'; expected auto, cpu",
+                "line 5: step 1, networks.1: the zoo has no 'tinny10-a'",
+                "line 6: metod: no such field; nearest: method",
+                "line 9: metod: no such field; nearest: method",
+                "line 11: stages.0.epoch: no such field",
+                "line 12: step 2, stages.0.moves: the last 99 stages",
+            ],
+        ),
+        (  # weights that are not there keep no one from looking at the network
+            "steps:\n  - patch:\n      model: zoo:tiny10@none.pth\n      patches: {relu33: {wrap: se}}\n",
+            ["line 3: model: there is no weight file none.pth", "line 4: patches.relu33.wrap: 'relu33' is no layer"],
+        ),
     ):
         path.write_text(text)
-        with raises(RecipeError, *words):
+        with pytest.raises(RecipeError) as raised:
             validate(path)
+        assert all(word in raised.value.given for word in words), raised.value.given
+        assert len(raised.value.given.splitlines()) == len(words) + 1, raised.value.given
 
 
 def test_what_timm_does_not_publish_is_told():

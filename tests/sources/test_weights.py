@@ -11,6 +11,7 @@ from torch import nn
 from raising import raises
 from suture.errors import WeightsError
 from suture.sources import digest, load_weights, read_weights
+from suture.sources.weights import named_tensors
 
 
 def network() -> nn.Module:
@@ -85,12 +86,31 @@ def test_a_whole_pickled_network_is_refused_by_name(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("held", "told"), [([torch.zeros(1)], "a list"), ({"lr": 0.1}, "a dict"), (torch.zeros(1), "a Tensor")]
+    ("held", "told"), [([torch.zeros(1)], "a list"), ({"lr": 0.1}, "a float under 'lr'"), (torch.zeros(1), "a Tensor")]
 )
 def test_tensors_without_names(tmp_path, held, told):
     torch.save(held, tmp_path / "w.pth")
     with raises(WeightsError, f"holds {told}, not named tensors", "a state_dict"):
         read_weights(tmp_path / "w.pth")
+
+
+def test_the_only_state_dict_of_a_checkpoint_is_meant_whatever_it_is_called(tmp_path):
+    torch.save({"net": STATE, "acc": 92.1, "epoch": 3}, tmp_path / "w.pth")
+    assert same(read_weights(tmp_path / "w.pth"), STATE)
+
+
+@pytest.mark.parametrize(
+    ("held", "instead"),
+    [
+        ({"net": STATE, "net_ema": STATE}, "one of 'net', 'net_ema' of it"),
+        ({"net": network()}, "the state_dict() of what is under 'net'"),
+        (network(), "its state_dict()"),
+        ({**STATE, "epoch": 3}, "the tensors alone"),
+    ],
+)
+def test_what_to_take_of_a_checkpoint_is_told(held, instead):
+    with raises(WeightsError, "not named tensors", instead):
+        named_tensors(held, "the checkpoint")
 
 
 @settings(max_examples=60, deadline=None)

@@ -16,8 +16,8 @@ def last_layers(module: nn.Module, example: Tensor | None = None) -> tuple[str, 
     """The layers that the output comes from with no other layer between, in the order in which they run.
 
     A layer is a module with parameters of its own around no other that runs, but for blocks that were put to it.
-    ``example`` is a batch of input, known
-    for a network from a source and for a decoder; None where it is not. All is left as it was.
+    ``example`` is a batch of input, known for a network from a source and for a decoder; None where it is not. All is
+    left as it was. There are none where no gradient can be had.
     """
     x = example_of(module) if example is None else example
     if x is None:
@@ -34,7 +34,10 @@ def last_layers(module: nn.Module, example: Tensor | None = None) -> tuple[str, 
         if not results:
             return ()
         total = torch.stack([result.sum() for result in results]).sum()
-        slopes = torch.autograd.grad(total, [output for _, output in seen], allow_unused=True)
+        try:
+            slopes = torch.autograd.grad(total, [output for _, output in seen], allow_unused=True)
+        except RuntimeError:  # an operation that has no gradient
+            return ()
     found = [name for (name, _), slope in zip(seen, slopes, strict=True) if slope is not None]
     return tuple(dict.fromkeys(found))
 

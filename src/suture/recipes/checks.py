@@ -46,16 +46,19 @@ class Built:
 def check_step(desk: Desk, number: int, document: Document, *, partial: bool = False) -> Built:
     """Build what step ``number`` (from 0) says; everything that is wrong with it is a problem at the desk.
 
-    A ``partial`` step, of which something is left out, is not built; what of it can be looked at by itself is.
+    A ``partial`` step, of which something is left out, is not built, nor one whose weights are wrong; what of it can
+    be looked at by itself is.
     """
     step = desk.recipe.steps[number]
     place: Place = ("steps", number, step.verb)
     sources = dict(_sources(step))
+    before = len(desk.problems)
     looked = [desk.look(source, (*place, *inner), number, step) for inner, source in sources.items()]
     sides = [side for side in looked if side]
     built = Built(step.verb, tuple(sources.values()))
     if len(sides) < len(looked):
         return built
+    partial = partial or len(desk.problems) > before
     before, failed = len(desk.problems), None
     if not partial:
         try:
@@ -173,8 +176,8 @@ def _patched(desk: Desk, step: PatchStep, sides: Sides, _place: Place) -> int:
     (side,) = sides
     context = desk.context(sides, step.num_classes)
     network: Any = side.network
-    made = Patch.of(step, context, side, context.data(network)).build()
-    return _count(made.model)
+    data = context.data(network)
+    return _count(Patch(step, context, side, data, data.with_validation(context.seed)).checked().model)
 
 
 def _no_probes(_step: Any, _sides: Sides, _patches: Any) -> Iterator[Probe]:

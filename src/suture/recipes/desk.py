@@ -1,6 +1,7 @@
 """Where the networks of a recipe are looked at: without data, and without weights being fetched."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from suture.spec.recipe import Recipe, Step
 from suture.spec.source import Source, parse_source
 
 PUBLISHED = ("torchvision", "timm")
+DRAWN = (*PUBLISHED, "zoo")  # which there are with random weights, too
 Found = TypeVar("Found")
 
 
@@ -46,7 +48,10 @@ class Desk:
         return self._known[source, scratch]
 
     def look(self, source: str, place: Place, number: int, step: Step) -> Parent | None:
-        """The network of step ``number``; None, and that is told, where there is none or it is not to be had yet."""
+        """The network of step ``number``, without its weights where those are what is wrong with it.
+
+        None, and that is told, where there is none or it is not to be had yet.
+        """
         parsed = parse_source(source)
         if parsed.kind == "python" and not self.trust_code:
             self.notes.append((place, f"{source} is code, not looked at without --trust-code"))
@@ -54,7 +59,16 @@ class Desk:
         if parsed.kind == "run" and (made := self._made(parsed, number)):
             self.notes.append((place, f"{source} is what step {made} makes; not looked at"))
             return None
-        return self.tried(place, lambda: self.side(source, step.verb == "train"))
+        scratch = step.verb == "train"
+        return self.tried(place, lambda: self.side(source, scratch)) or self._without_weights(parsed, scratch)
+
+    def _without_weights(self, source: Source, scratch: bool) -> Parent | None:
+        """The network of a source of which only the weights are wrong, so that the rest can be looked at."""
+        if source.kind not in DRAWN or source.random:
+            return None
+        with suppress(Exception):
+            return self.side(str(replace(source, weights="none")), scratch)
+        return None
 
     def context(self, sides: Sequence[Parent], classes: int | None = None) -> "Dry":
         """Its data have so many classes, else those of the last network."""

@@ -53,7 +53,14 @@ class Patch(Verb):
 
     @classmethod
     def of(cls, step: PatchStep, context: Context, side: Parent, data: DataSet) -> "Patch":
-        """The patched network of one that is loaded; raises as soon as something about it does not fit."""
+        """A network that is loaded, to be patched. Raises as ``checked`` does."""
+        found = cls(step, context, side, data, data.with_validation(context.seed))
+        found.checked()
+        return found
+
+    def checked(self) -> Trainee:
+        """What ``build`` gives; raises as soon as something about the step does not fit."""
+        step = self.step
         if step.controls and not step.patches:
             raise PlanError(
                 "controls are the network without its patches, and there are none",
@@ -66,9 +73,9 @@ class Patch(Verb):
                 expected="a stage that moves what the network has without its patches, too",
                 instead='--stage "head,blocks", or no --controls',
             )
-        found = cls(step, context, side, data, data.with_validation(context.seed))
-        check_stages(found.build(), step, found.data)
-        return found
+        trainee = self.build()
+        check_stages(trainee, step, self.data)
+        return trainee
 
     def build(self) -> Trainee:
         network = build_patched(

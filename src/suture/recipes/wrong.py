@@ -35,7 +35,7 @@ def checked(
 def _remaining(
     kind: type[Model], fields: Mapping[str, Any], error: ValidationError
 ) -> tuple[Model | None, Mapping[str, Any]]:
-    while wrong := [_key(fields, found["loc"]) for found in error.errors()]:
+    while wrong := [_key(fields, found["loc"]) for found in _errors(error)]:
         if not all(wrong):
             break
         for place in wrong:
@@ -77,9 +77,16 @@ def tell(
     problems: list[Problem],
     also: Iterable[str] = (),
 ) -> None:
-    for found in error.errors():
+    for found in _errors(error):
         inner = found["loc"]
         problems.append((document.told((*place, *inner)), _told(kind, inner, found, tuple(also))))
+
+
+def _errors(error: ValidationError) -> list[Any]:
+    """All but those of lists that are too short for want of the items that are wrong."""
+    found: list[Any] = error.errors()
+    inside = {one["loc"][:end] for one in found for end in range(len(one["loc"]))}
+    return [one for one in found if not (one["type"] == "too_short" and one["loc"] in inside)]
 
 
 def _told(kind: type[BaseModel], place: Place, found: Any, also: tuple[str, ...]) -> str:

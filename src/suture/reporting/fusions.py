@@ -53,11 +53,17 @@ def _sentence(result: dict[str, Any]) -> str:
     way = "more" if gain > 0 else "fewer"
     same = sum(value * gain > 0 for value in alone["gain"])
     over = f" (with {same} of {seeds} seeds)" if seeds > 1 else ""
-    sure = "more than chance does" if alone["p_value"] < LEVEL else "no more than chance does"
     return (
         f"{head}, {abs(100 * gain):.2f} points {way} than its best backbone alone, {result['networks'][best]}, trained "
-        f"alike{over}; on the images of the first seed {sure} (McNemar, p = {alone['p_value']:.2g})."
+        f"alike{over}; on the images of the first seed {surely(alone, gain)} (McNemar, p = {alone['p_value']:.2g})."
     )
+
+
+def surely(told: dict[str, Any], gain: float) -> str:
+    """What the images of the first seed say of a mean gain over seeds."""
+    if told["p_value"] >= LEVEL:
+        return "no more than chance does"
+    return "more than chance does" if told["gain"][0] * gain > 0 else "it is the other way round"
 
 
 def card(result: dict[str, Any], recipe: str) -> str:

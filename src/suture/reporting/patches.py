@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from suture.reporting.card import LEVEL
-from suture.reporting.fusions import caution, spread, trained
+from suture.reporting.fusions import caution, spread, surely, trained
 
 NAMES = {"patched": "patched", "plain": "without patches"}
 
@@ -23,17 +22,20 @@ def _sentence(result: dict[str, Any]) -> str:
     other = result["over_seeds"]["plain"]
     gain, seeds = own["mean"] - other["mean"], len(own["values"])
     if gain == 0:
-        return f"{head}, as many as without the patches, trained alike."
+        return f"{head}, as many as without the patches, {_alike(result)}."
     way = "gain" if gain > 0 else "lose"
     same = sum(value * gain > 0 for value in plain["gain"])
     over = f" (with {same} of {seeds} seeds)" if seeds > 1 else ""
-    sure = "more than chance does" if plain["gain"][0] * gain > 0 else "it is the other way round"
-    if plain["p_value"] >= LEVEL:
-        sure = "no more than chance does"
     return (
-        f"{head}; the patches {way} {abs(100 * gain):.2f} points over the same network without them, trained "
-        f"alike{over}; on the images of the first seed {sure} (McNemar, p = {plain['p_value']:.2g})."
+        f"{head}; the patches {way} {abs(100 * gain):.2f} points over the same network without them, {_alike(result)}"
+        f"{over}; on the images of the first seed {surely(plain, gain)} (McNemar, p = {plain['p_value']:.2g})."
     )
+
+
+def _alike(result: dict[str, Any]) -> str:
+    """What learnt in the patched network alone has no match in the other."""
+    alone = sum(stage["epochs"] for stage in result["stages"] if set(stage["moves"]) == {"blocks"})
+    return f"trained alike but for {alone} epochs of the blocks alone" if alone else "trained alike"
 
 
 def spelled(change: dict[str, Any]) -> str:

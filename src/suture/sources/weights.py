@@ -46,22 +46,57 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def named_tensors(given: Any, what: str) -> dict[str, Tensor]:
-    """The tensors of a state dict, or of a checkpoint around one, under ``bare_names``. Raises WeightsError."""
+    """The tensors of a state dict, or of a checkpoint around one, under ``bare_names``.
+
+    A checkpoint has them under one of WRAPPERS, or under the only key with nothing but named tensors. Raises
+    WeightsError.
+    """
     state = given
-    while isinstance(state, Mapping) and (inner := [state[key] for key in WRAPPERS if _wraps(state, key)]):
+    while isinstance(state, Mapping) and (inner := _inner(state)):
         state = inner[0]
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(
-            f"{what} holds a {type(state).__name__}, not named tensors",
-            expected="a state_dict",
-            instead="save the network's state_dict() with safetensors.torch.save_file",
+            f"{what} holds {_told(state)}, not named tensors", expected="a state_dict", instead=_instead(state)
         )
     names = bare_names(map(str, state))
     return {names[str(name)]: tensor for name, tensor in state.items()}
 
 
-def _wraps(state: Mapping[Any, Any], key: str) -> bool:
-    return isinstance(state.get(key), Mapping)
+def _inner(state: Mapping[Any, Any]) -> list[Any]:
+    """What a checkpoint wraps."""
+    known = [state[key] for key in WRAPPERS if isinstance(state.get(key), Mapping)]
+    held = _held(state)
+    return known or ([state[held[0]]] if len(held) == 1 else [])
+
+
+def _held(state: Mapping[Any, Any]) -> list[Any]:
+    """The keys of a mapping under which there are named tensors and nothing else."""
+    return [
+        key
+        for key, value in state.items()
+        if isinstance(value, Mapping) and value and all(isinstance(one, Tensor) for one in value.values())
+    ]
+
+
+def _told(state: Any) -> str:
+    if not isinstance(state, Mapping):
+        return f"a {type(state).__name__}"
+    other = [key for key, value in state.items() if not isinstance(value, Tensor)]
+    return f"a {type(state[other[0]]).__name__} under {other[0]!r}"
+
+
+def _instead(state: Any) -> str:
+    if isinstance(state, nn.Module):
+        return "its state_dict()"
+    if isinstance(state, Mapping):
+        if held := _held(state):
+            return f"one of {listed(repr(key) for key in held)} of it"
+        modules = [key for key, value in state.items() if isinstance(value, nn.Module)]
+        if modules:
+            return f"the state_dict() of what is under {modules[0]!r}"
+        if any(isinstance(value, Tensor) for value in state.values()):
+            return "the tensors alone, without what is beside them"
+    return "save the network's state_dict() with safetensors.torch.save_file"
 
 
 def bare_names(names: Iterable[str]) -> dict[str, str]:
