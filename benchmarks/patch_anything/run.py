@@ -10,6 +10,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import timm
+import torch
 from patching import examine, family
 
 from suture import HybridBuilder
@@ -18,16 +20,29 @@ from suture.runs import versions
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 LIST = HERE.parent / "cut_anything" / "models.txt"
+MOST = 100_000_000
 TABLE = "<!-- results -->\n"
 
 
 def names() -> list[str]:
-    """All classifiers of torchvision, and of every third file of timm the first of cut_anything: its smallest."""
+    """All classifiers of torchvision, and of every third file of timm the first of cut_anything: its smallest.
+
+    Files whose smallest has over 100 million parameters are left out, for time.
+    """
     lines = [line for line in LIST.read_text(encoding="utf-8").splitlines() if line.startswith("timm:")]
     first: dict[str, str] = {}
     for line in lines:
         first.setdefault(family(line), line)
-    return [*(f"torchvision:{name}" for name in HybridBuilder.list_backbones()), *list(first.values())[::3]]
+    return [
+        *(f"torchvision:{name}" for name in HybridBuilder.list_backbones()),
+        *filter(_light, list(first.values())[::3]),
+    ]
+
+
+def _light(source: str) -> bool:
+    with torch.device("meta"):
+        network = timm.create_model(source.partition(":")[2])
+    return sum(parameter.numel() for parameter in network.parameters()) <= MOST
 
 
 def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
