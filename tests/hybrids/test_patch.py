@@ -226,6 +226,7 @@ def test_a_layer_that_never_runs_cannot_be_patched():
 
 
 def vit() -> nn.Module:
+    torch.manual_seed(0)
     network = VisionTransformer(32, 8, 3, 2, 16, 32, num_classes=5)
     nn.init.normal_(network.heads.head.weight)  # torchvision's begins at zero
     return network
@@ -236,7 +237,8 @@ def vit() -> nn.Module:
 def test_class_tokens_hear_of_blocks_to_which_all_cells_are_alike(images, target, block):
     if block == "lora":
         target = "encoder.layers.encoder_layer_2.mlp.0"
-    model = suture.patch(vit(), {target: {"wrap": block}}, example=images)
+    wide = {"reduction": 1} if block in ("se", "channel_attention") else {}  # a single hidden unit may be dead
+    model = suture.patch(vit(), {target: {"wrap": {"type": block, "params": wide}}}, example=images)
     before = model(images)
     with torch.no_grad():
         for parameter in model.get_submodule(model.changes[0].block).parameters():

@@ -72,12 +72,13 @@ def build_patched(
     if not 0 <= dropout < 1:
         raise PlanError(f"dropout={dropout!r}", expected="a chance from 0 up to below 1", instead="dropout=0.3")
     example = example_of(side)
+    image = example[:1]
     network = side.network if owned else _copied(side.network)
     body = network.body if isinstance(network, Network) else network
     part = Part(side.origin, side.digest, "")
-    made = _headed(body, classes, dropout, seed, example, fresh=fresh)
-    ends = tuple(filter(None, last_layers(body, example[:1]) or ()))
-    changes = apply(body, patches, example, seed)
+    made = _headed(body, classes, dropout, seed, image, fresh=fresh)
+    ends = tuple(filter(None, last_layers(body, image) or ()))
+    changes = apply(body, patches, image, seed)
     plan = patch_plan(part, patches, classes if made else None, dropout)
     model = HybridModel(body, plan, example, ends, changes)
     if isinstance(body, HybridModel) and body.frozen:
@@ -133,6 +134,8 @@ def example_of(side: Parent) -> Tensor:
 def apply(network: nn.Module, patches: Sequence[Patch], example: Tensor, seed: int = 0) -> tuple[Change, ...]:
     """Change a network in place, one patch after the other. Raises PlanError."""
     named = [(one, name) for one in patches for name in _targets(network, one.target)]
+    if not named:
+        return ()
     classes = _answers(network, example, "before it is patched")
     known: dict[str, Layer] = {}
     changes: list[Change] = []
@@ -143,15 +146,14 @@ def apply(network: nn.Module, patches: Sequence[Patch], example: Tensor, seed: i
         changes.append(_change(network, one, name, known[name], seed + number))
         if one.allow_change:
             known = {}
-    if changes:
-        if _answers(network, example, f"with {listed([str(one) for one in patches])}") != classes:
-            raise PlanError(
-                "the patches change what the network answers with",
-                expected=f"an answer of shape {classes}",
-                instead="patches before the head, and num_classes for another head",
-            )
-        _check_runs(network, changes, example)
-        _check_heard(network, changes, example[:1])
+    if _answers(network, example, f"with {listed([str(one) for one in patches])}") != classes:
+        raise PlanError(
+            "the patches change what the network answers with",
+            expected=f"an answer of shape {classes}",
+            instead="patches before the head, and num_classes for another head",
+        )
+    _check_runs(network, changes, example)
+    _check_heard(network, changes, example)
     return tuple(changes)
 
 
