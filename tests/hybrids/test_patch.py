@@ -316,6 +316,11 @@ def test_a_plain_module_wants_an_example_and_gives_a_model(images):
         suture.patch(network, {"1": {"wrap": "se"}})
 
 
+def test_classes_are_a_number(tiny):
+    with raises(PlanError, "num_classes=0"):
+        suture.patch(tiny, {"relu3": {"wrap": "se"}}, num_classes=0)
+
+
 def test_dropout_is_a_chance(tiny):
     with raises(PlanError, "dropout=1.5"):
         suture.patch(tiny, {}, dropout=1.5)

@@ -59,6 +59,17 @@ def test_it_comes_frozen_where_the_file_says_so(tmp_path):
     assert load_yaml_recipe(path, freeze_backbone=False).count_parameters(True) == 11_190_106
 
 
+def test_arguments_that_would_do_nothing_are_refused(guide, tmp_path):
+    with raises(RecipeError, "unfreeze_stages=[3] where nothing is frozen", "freeze_backbone=True"):
+        load_yaml_recipe(guide, unfreeze_stages=[3])
+    with raises(RecipeError, "num_classes=0"):
+        load_yaml_recipe(guide, num_classes=0)
+    path = tmp_path / "fuse.yaml"
+    path.write_text("steps:\n  - fuse: {networks: [zoo:tiny10-a, zoo:resnet20-a]}\n")
+    with raises(RecipeError, "has no one backbone to freeze: fuse"):
+        load_yaml_recipe(path, freeze_backbone=True)
+
+
 def test_settings_are_those_of_the_command_line(guide):
     model = load_yaml_recipe(guide, settings=["backbone.patches=null", "head.num_classes=3"])
     assert model.count_parameters() == 11_181_642 - 7 * 513

@@ -83,6 +83,23 @@ def test_schemas_know_every_template_and_preset():
 
 
 @pytest.mark.parametrize(
+    "top",
+    [
+        {"extends": "hybrid", "seed": 1, "training": {"epochs": 0}},
+        {"extends": "hybrid", "backbone": {"weights": None}, "head": {"num_classes": 7}},
+        {"extends": "fuse", "data": "cifar10"},
+    ],
+)
+def test_schemas_know_what_goes_on_top_of_another_recipe(top, tmp_path):
+    path = tmp_path / "top.yaml"
+    YAML(typ="safe", pure=True).dump(top, path)
+    assert read(path).recipe.steps
+    assert Draft202012Validator(schema()).is_valid(top)
+    assert not Draft202012Validator(schema()).is_valid(top | {"sed": 1})
+    assert not Draft202012Validator(schema()).is_valid(top | {"backbone": {"weigths": None}})
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {},

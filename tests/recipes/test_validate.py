@@ -367,7 +367,7 @@ def file(tmp_path_factory):
 PLAIN = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-@PLAIN
+@settings(PLAIN, max_examples=EXAMPLES // 3)  # each builds a network or two
 @given(tree=mutated())
 def test_a_changed_recipe_is_refused_or_builds(file, tree):
     if accepted(written(tree), file):

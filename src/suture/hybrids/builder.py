@@ -11,7 +11,7 @@ from suture.errors import PlanError, UsageError
 from suture.hybrids.heads import heads
 from suture.hybrids.model import Change, HybridModel
 from suture.hybrids.parent import Parent
-from suture.hybrids.patch import build_patched, model_of
+from suture.hybrids.patch import build_patched, check_classes, model_of
 from suture.sources import load, load_weights, read_weights
 from suture.sources.catalog import torchvision_classifiers
 from suture.sources.partial import partial_load
@@ -139,7 +139,7 @@ class HybridBuilder:
         seed: int,
     ) -> HybridModel:
         read = read_patches(patches or {}, identity_start)
-        _check_classes(num_classes)
+        check_classes(num_classes)
         if unfreeze_stages is not None and not freeze_backbone:
             raise PlanError(
                 f"unfreeze_stages={list(unfreeze_stages)} where nothing is frozen",
@@ -181,11 +181,6 @@ def _zero_head(network: nn.Module) -> int | None:
             if not layer.weight.any():
                 return int(layer.weight.shape[0])
     return None
-
-
-def _check_classes(classes: Any) -> None:
-    if classes is not None and (isinstance(classes, bool) or not isinstance(classes, int) or classes < 1):
-        raise PlanError(f"num_classes={classes!r}", expected="a whole number, 1 or more", instead="num_classes=10")
 
 
 def _rows(model: HybridModel, state: Mapping[str, Any]) -> int | None:

@@ -8,21 +8,29 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.utils import _pytree as pytree
 
 from suture.blocks import Gate, IdentityGate, IdentityStart, Site, build, check
 from suture.errors import PlanError, listed, nearest
-from suture.graph import Added, Layer, Network, Patched, add, batch_of, free_name, last_layers, layers, untouched
+from suture.graph import (
+    Added,
+    Layer,
+    Network,
+    Patched,
+    add,
+    batch_of,
+    free_name,
+    last_layers,
+    layers,
+    untouched,
+)
 from suture.hybrids.chain import Giver
+from suture.hybrids.effects import check_heard, check_runs
 from suture.hybrids.heads import new_head, set_dropout
 from suture.hybrids.model import Change, HybridModel
 from suture.hybrids.parent import Parent, parent
 from suture.sources.registry import first_line
 from suture.spec.patch import Patch, read_patches
 from suture.spec.plan import Part, patch_plan
-
-_DRAWS = 16
 
 
 def patch(
@@ -69,6 +77,7 @@ def build_patched(
     """
     for one in patches:
         check(one.block, dict(one.params))
+    check_classes(classes)
     if not 0 <= dropout < 1:
         raise PlanError(f"dropout={dropout!r}", expected="a chance from 0 up to below 1", instead="dropout=0.3")
     example = example_of(side)
@@ -102,6 +111,12 @@ def _copied(network: nn.Module) -> nn.Module:
             expected="a network whose tensors are parameters and buffers",
             instead="torch.nn.utils.parametrizations for the older weight_norm, or prune.remove, first",
         ) from error
+
+
+def check_classes(classes: object) -> None:
+    """Raises PlanError for what is no number of classes; None, for those that there are, is fine."""
+    if classes is not None and (isinstance(classes, bool) or not isinstance(classes, int) or classes < 1):
+        raise PlanError(f"num_classes={classes!r}", expected="a whole number, 1 or more", instead="num_classes=10")
 
 
 def preview(side: Parent, patches: Sequence[Patch]) -> tuple[Change, ...]:
@@ -152,8 +167,8 @@ def apply(network: nn.Module, patches: Sequence[Patch], example: Tensor, seed: i
             expected=f"an answer of shape {classes}",
             instead="patches before the head, and num_classes for another head",
         )
-    _check_runs(network, changes, example)
-    _check_heard(network, changes, example)
+    check_runs(network, changes, example)
+    check_heard(network, changes, example)
     return tuple(changes)
 
 
@@ -233,68 +248,6 @@ def _check_shape(one: Patch, site: Site, block: nn.Module, both: bool, like: Ten
             expected="a block that keeps width and resolution",
             instead="other parameters, or allow_change: true, if what comes after can take it",
         )
-
-
-def _check_runs(network: nn.Module, changes: Sequence[Change], example: Tensor) -> None:
-    """Raises PlanError for a block that the network goes past."""
-    seen = layers(network, {change.block for change in changes}, example)
-    idle = [change for change in changes if not seen[change.block].runs]
-    if idle:
-        raise PlanError(
-            f"{idle[0].block} never runs: the network goes past {idle[0].layer}, or reads its weights itself",
-            expected="a layer that the network calls",
-            instead=f"the layer around it, {idle[0].layer.rpartition('.')[0] or 'if there is one'}",
-        )
-
-
-def _check_heard(network: nn.Module, changes: Sequence[Change], example: Tensor) -> None:
-    """Raises PlanError for a block from which no way leads to the answer."""
-    silent = _unheard(network, {change.block for change in changes}, example)
-    if silent:
-        raise PlanError(
-            f"{next(change.block for change in changes if change.block in silent)} has no say: nothing that it changes "
-            "reaches the answer",
-            expected="a block that the answer depends on; one that lets class tokens pass has none behind the last "
-            "attention, where the head reads these alone",
-            instead="an earlier layer, or a block to which all tokens are alike: se, eca, channel_attention, gc",
-        )
-
-
-def _unheard(network: nn.Module, blocks: set[str], example: Tensor) -> set[str]:
-    """The blocks with parameters on none of which the answer depends, as far as gradients tell."""
-    names = [name for name, _ in network.named_parameters()]
-    left = {block for block in blocks if any(name.startswith(f"{block}.") for name in names)}
-    with untouched(network, False), torch.enable_grad():
-        for _ in range(_DRAWS if left else 0):
-            try:
-                heard = _slopes(network, tuple(f"{block}." for block in left), example)
-            except RuntimeError:  # an operation that has no gradient
-                return set()
-            left = {block for block in left if not any(name.startswith(f"{block}.") for name in heard)}
-            if not left:
-                break
-    return left
-
-
-def _slopes(network: nn.Module, starts: tuple[str, ...], example: Tensor) -> set[str]:
-    """The parameters, of those whose names begin so, on which the answer depends, seen at random values of them.
-
-    What is all zero elsewhere is random too: a head that begins at zero passes no gradient, though its input will have
-    a say. Units that happen to be dead at these values hide what is behind them.
-    """
-    state = {
-        name: (0.5 * torch.randn_like(p) if name.startswith(starts) or not p.any() else p.detach())
-        for name, p in network.named_parameters()
-        if p.is_floating_point()
-    }
-    asked = {name: tensor.requires_grad_() for name, tensor in state.items() if name.startswith(starts)}
-    answer = functional_call(network, state, (example,))
-    tensors = [y for y in pytree.tree_leaves(answer) if isinstance(y, Tensor) and y.requires_grad]
-    if not asked or not tensors:
-        return set()
-    total = torch.stack([(y * torch.randn_like(y)).sum() for y in tensors]).sum()
-    slopes = torch.autograd.grad(total, list(asked.values()), allow_unused=True)
-    return {name for name, slope in zip(asked, slopes, strict=True) if slope is not None and slope.any()}
 
 
 def _answers(network: nn.Module, example: Tensor, when: str) -> tuple[int, ...]:

@@ -34,17 +34,32 @@ def load_yaml_recipe(
     Fusion, which both take images in [0, 1]. ``num_classes`` and ``seed`` go before the recipe's, ``settings`` are
     those of ``--set``. Raises RecipeError, and what building raises.
     """
+    if num_classes is not None and num_classes < 1:
+        raise RecipeError(f"num_classes={num_classes}", expected="a whole number, 1 or more", instead="num_classes=10")
     reading = read(find_recipe(Path(path)), settings=settings, trust_code=trust_code)
     recipe = reading.recipe
     step: Any = recipe.steps[0]
     options: dict[str, Any] = {"seed": recipe.seed if seed is None else seed, "trust_code": trust_code}
     if len(recipe.steps) == 1 and isinstance(step, PatchStep):
-        classes = num_classes or step.num_classes
-        model = model_of(patch(step.model, step.all_patches, num_classes=classes, dropout=step.dropout, **options))
         frozen, thawed = _frozen(reading)
-        if frozen if freeze_backbone is None else freeze_backbone:
+        frozen = frozen if freeze_backbone is None else freeze_backbone
+        if unfreeze_stages is not None and not frozen:
+            raise RecipeError(
+                f"unfreeze_stages={list(unfreeze_stages)} where nothing is frozen",
+                expected="stages to thaw of a frozen backbone",
+                instead="freeze_backbone=True beside it",
+            )
+        classes = step.num_classes if num_classes is None else num_classes
+        model = model_of(patch(step.model, step.all_patches, num_classes=classes, dropout=step.dropout, **options))
+        if frozen:
             model.freeze_backbone(thawed if unfreeze_stages is None else unfreeze_stages)
         return model
+    if freeze_backbone is not None or unfreeze_stages is not None:
+        raise RecipeError(
+            f"{path} has no one backbone to freeze: {', '.join(step.verb for step in recipe.steps)}",
+            expected="a recipe of a backbone, or of one step patch",
+            instead="no freeze_backbone and unfreeze_stages; freeze(...) of what is built",
+        )
     if len(recipe.steps) == 1 and isinstance(step, FuseStep):
         shape: dict[str, Any] = {name: getattr(step, name) for name in ("method", "hidden", "width", "dropout")}
         return fuse(step.networks, num_classes=num_classes, at=step.at or None, **shape, **options)

@@ -74,7 +74,9 @@ def read_document(text: str, name: str) -> Document:
         told = f"{name}, line {mark.line + 1}" if mark else name
         problem = str(getattr(error, "problem", None) or error or type(error).__name__).splitlines()[0]
         raise RecipeError(
-            f"{told} is not YAML: {problem}", expected=EXPECTED, instead="indent by spaces; quote texts with : or #"
+            f"{told} is not YAML: {problem}",
+            expected=EXPECTED,
+            instead="indent by spaces; quote texts with : or #; every key once",
         ) from error
     return Document(data, where)
 

@@ -30,14 +30,24 @@ def schema() -> dict[str, Any]:
     guide["properties"]["backbone"] = {"anyOf": [{"type": "string"}, {"$ref": REF.format("Backbone")}]}
     guide["properties"]["head"] = {"anyOf": [{"type": ["string", "integer"]}, {"$ref": REF.format("Head")}]}
     of_steps |= {"title": "Steps", "required": ["steps"]}
+    # What goes on top of another recipe may leave out anything.
+    parts = {name: one for name, one in defs["Backbone"].items() if name != "required"}
+    changed = guide["properties"] | of_steps["properties"]
+    changed["backbone"] = {"anyOf": [{"type": "string"}, {"$ref": REF.format("BackboneChanged")}]}
+    top = {"type": "object", "title": "OnTop", "properties": changed, "additionalProperties": False}
+    defs |= {"Guide": guide, "Steps": of_steps, "OnTop": top, "BackboneChanged": parts}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A recipe of Suture",
         "type": "object",
-        "if": {"required": ["backbone"]},
-        "then": {"$ref": REF.format("Guide")},
-        "else": {"$ref": REF.format("Steps")},
-        "$defs": {name: _open(one) for name, one in (defs | {"Guide": guide, "Steps": of_steps}).items()},
+        "if": {"required": ["extends"]},
+        "then": {"$ref": REF.format("OnTop")},
+        "else": {
+            "if": {"required": ["backbone"]},
+            "then": {"$ref": REF.format("Guide")},
+            "else": {"$ref": REF.format("Steps")},
+        },
+        "$defs": {name: _open(one) for name, one in defs.items()},
     }
 
 
