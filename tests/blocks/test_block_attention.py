@@ -152,7 +152,18 @@ def test_gem_in_the_place_of_a_pooling_that_flattens_gives_vectors(site):
     torch.testing.assert_close(build("gem", {}, last)(x.permute(0, 2, 3, 1)), wanted)
 
 
-@pytest.mark.parametrize("kind", ["se", "cbam_block", "layer_scale", "coord_attention"])
+@pytest.mark.parametrize("kind", ["se", "eca", "channel_attention", "gc", "simam", "non_local"])
+def test_class_tokens_are_cells_to_blocks_to_which_all_cells_are_alike(site, kind):
+    block = build(kind, {}, site(C, 31, 1)).eval()
+    tokens = build(kind, {}, site(31, C, layout=Layout.NLC, frame=Frame((6, 5), extra=1))).eval()
+    for mine, theirs in zip(tensors(tokens), tensors(block), strict=True):
+        mine.data.copy_(theirs)
+    x = torch.randn(3, 31, C)
+    torch.testing.assert_close(tokens(x), block(x.mT.unsqueeze(-1)).squeeze(-1).mT)
+    assert tokens(torch.randn(3, 7, C)).shape == (3, 7, C)
+
+
+@pytest.mark.parametrize("kind", ["spatial_attention", "cbam_block", "layer_scale", "coord_attention"])
 def test_the_same_weights_do_the_same_in_every_layout(site, kind, x):
     block = build(kind, {}, site(C, 6, 5)).eval()
     tokens = site(31, C, layout=Layout.NLC, frame=Frame((6, 5), extra=1))

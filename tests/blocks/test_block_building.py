@@ -49,7 +49,7 @@ def test_whole_numbers_stand_for_themselves_where_any_number_can_be(site):
 
 def test_a_block_for_maps_meets_other_layouts_through_their_grid(site):
     tokens = site(13, 6, layout=Layout.NLC, frame=Frame((4, 3), extra=1))
-    block = build("se", {}, tokens, identity_start=True)
+    block = build("cbam_block", {}, tokens, identity_start=True)
     assert isinstance(block, IdentityStart)
     assert isinstance(block.block, OnGrid)
     assert "NLC" in repr(block)

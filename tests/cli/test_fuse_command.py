@@ -33,7 +33,7 @@ def fused(call, data) -> str:
         (("--method", "gatd"), ("method: 'gatd'", "concat, bottleneck", "gated")),
         (("--tta", "flop"), ("tta: 'flop'", "none, flip or crops", "flip")),
         (("--schedule", "cosin"), ("schedule of stage 1: 'cosin'", "one-cycle, cosine or step", "cosine")),
-        (("--stage", "haed epochs=1"), ("moves of stage 1: 'haed' is no part", "head, backbones", "head")),
+        (("--stage", "haed epochs=1"), ("moves of stage 1: 'haed' is no part", "head, blocks", "head")),
         (("--stage", "head", "--stage", "all loss=fokal"), ("loss of stage 2: 'fokal'", "cross-entropy", "focal")),
         (("--stage", "head lr=x loss=fokal"), ("lr of stage 1", "loss of stage 1", "--help")),
     ],

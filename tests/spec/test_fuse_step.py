@@ -143,3 +143,9 @@ def test_a_trial_of_one_fold_has_the_validation_images_of_that_fold():
     tuned = TuneStep(fuse=step(folds=3, fold=2))
     assert (tuned.single.folds, tuned.single.fold) == (3, 2)
     assert TuneStep(fuse=step(folds=3)).single.folds is None
+
+
+@pytest.mark.parametrize("field", ["hidden", "width"])
+def test_a_layer_wider_than_any_is_refused(field):
+    with pytest.raises(ValidationError, match="less than or equal to 65536"):
+        FuseStep(networks=("zoo:tiny10-a",), **{field: 10**30})

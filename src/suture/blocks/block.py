@@ -158,8 +158,8 @@ def _odd(value: int) -> int:
     return value
 
 
-Count = Annotated[int, Field(ge=1)]
-Odd = Annotated[int, Field(ge=1), AfterValidator(_odd)]
+Count = Annotated[int, Field(ge=1, le=65_536)]
+Odd = Annotated[int, Field(ge=1, le=65_536), AfterValidator(_odd)]
 Chance = Annotated[float, Field(ge=0, lt=1)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

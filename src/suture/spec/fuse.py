@@ -9,7 +9,7 @@ from suture.spec.fusion import FusionSpec
 from suture.spec.names import EXPLANATIONS, FUSIONS
 from suture.spec.source import parse_source
 from suture.spec.stage import Stage
-from suture.spec.step import Count, SourceText, Step, known_name
+from suture.spec.step import Count, SourceText, Step, Width, known_name
 
 TestTime = Literal["none", "flip", "crops"]
 _BEST: dict[str, Any] = {"keep": "best", "monitor": "cross_entropy"}
@@ -53,8 +53,8 @@ class FuseStep(Step):
     networks: Annotated[tuple[SourceText, ...], Field(min_length=1, max_length=26)]
     method: Annotated[str, AfterValidator(_fusion)] = "concat"
     at: tuple[str, ...] = ()
-    hidden: Count = 1024
-    width: Count = 512
+    hidden: Width = 1024
+    width: Width = 512
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = STAGES
     controls: bool = False

@@ -11,7 +11,7 @@ from suture.spec.fuse import TestTime
 from suture.spec.names import BLOCKS
 from suture.spec.patch import OPERATIONS, POSITIONS, Fault, Patch, parse_patches
 from suture.spec.stage import Stage
-from suture.spec.step import Count, SourceText, Step
+from suture.spec.step import Count, SourceText, Step, Width
 
 PARTS = ("head", "blocks", "stem", "backbone", "all")
 _BEST: dict[str, Any] = {"keep": "best", "monitor": "cross_entropy"}
@@ -102,7 +102,7 @@ class PatchStep(Step):
     patches: Patches = ()
     identity_start: bool = False
     new_head: bool = False
-    num_classes: Count | None = None
+    num_classes: Width | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = STAGES
     controls: bool = False

@@ -55,6 +55,7 @@ AtText = Annotated[
     str, BeforeValidator(_at), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array"}]}, mode="validation")
 ]
 Count = Annotated[int, Field(ge=1)]
+Width = Annotated[int, Field(ge=1, le=65_536)]  # wider layers are slips of the pen, and fill the memory
 HYBRID_PARTS = ("adapter", "encoder", "decoder", "head", "all")
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -73,7 +74,7 @@ class Joined(Step):
     b: SourceText
     more: Annotated[tuple[SourceText, ...], Field(max_length=len(ascii_lowercase) - 2)] = ()
     adapter: Annotated[str, AfterValidator(_adapter)] = "linear"
-    rank: Count | None = None
+    rank: Width | None = None
     resample: Resample = "bilinear"
     init: Start = "least-squares"
     mask: Mask = "identity"
