@@ -13,7 +13,7 @@ from suture.spec.patch_step import STAGES, Patches, PatchStep
 from suture.spec.recipe import Inputs
 from suture.spec.source import Source, parse_source
 from suture.spec.stage import Part, Rate, Stage
-from suture.spec.step import Count
+from suture.spec.step import Width
 
 DEFAULT = "DEFAULT"
 HINTS = ("warmup_epochs", "step_size", "gamma", "min_lr", "grad_clip")
@@ -82,7 +82,7 @@ class Head(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    num_classes: Count | None = None
+    num_classes: Width | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     type: Literal["linear"] = "linear"
 
@@ -204,7 +204,7 @@ class Guide(Inputs):
     input_shape: Annotated[tuple[int, int, Annotated[int, Field(ge=1, le=9999)]], AfterValidator(_shape)] | None = None
     backbone: Annotated[Backbone, BeforeValidator(_called)]
     head: Annotated[Head, BeforeValidator(_headed)] = Head()
-    num_classes: Count | None = None
+    num_classes: Width | None = None
     training: Training | None = None
 
     @model_validator(mode="after")
