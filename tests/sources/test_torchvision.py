@@ -9,6 +9,8 @@ from torchvision import models
 from raising import raises
 from suture.errors import SourceError, WeightsError
 from suture.sources import digest, load
+from suture.sources.torchvision_source import _outline, _sides
+from suture.spec.source import parse_source
 
 NAME = "squeezenet1_1"
 
@@ -158,3 +160,18 @@ def test_a_network_that_asks_for_the_version_of_its_weights_gets_it(tmp_path):
 def test_an_architecture_that_computes_while_it_is_built():
     """A RegNet rounds tensors to widths, which tensors without numbers cannot be."""
     assert load("torchvision:regnet_y_400mf@none?size=32", num_classes=3)(torch.rand(1, 3, 32, 32)).shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("source", "sides"),
+    [
+        ("torchvision:vit_h_14@none", (224, 224)),
+        ("torchvision:vit_h_14", (518, 518)),
+        ("torchvision:vit_b_16@none", (224, 256)),
+        ("torchvision:resnet50@none", (224, 232)),
+    ],
+)
+def test_random_weights_leave_a_fixed_image_size_as_the_architecture_has_it(source, sides):
+    parsed = parse_source(source)
+    recipe = models.get_model_weights(parsed.name)["DEFAULT"].transforms()
+    assert _sides(_outline(parsed.name), parsed, recipe) == sides

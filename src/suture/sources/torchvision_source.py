@@ -38,7 +38,8 @@ def load_torchvision(request: Request) -> Body:
     tag = _tag(source, models.get_model_weights(source.name))
     recipe, published = tag.transforms(), len(tag.meta["categories"])
     own = _outline(source.name)
-    options = _size_options(own, source.override.size or recipe.crop_size[0])
+    size, resize = _sides(own, source, recipe)
+    options = _size_options(own, source.override.size or size)
     count, trained = request.num_classes, False
     if request.path:
         state = read_weights(request.path)
@@ -52,7 +53,6 @@ def load_torchvision(request: Request) -> Body:
         count, trained = published, True
         request.check_classes(count)
         module = _published(source, tag, options)
-    size, resize = recipe.crop_size[0], recipe.resize_size[0]
     kind: Interpolation = "bicubic" if recipe.interpolation.value == "bicubic" else "bilinear"
     norm = (tuple(recipe.mean), tuple(recipe.std))
     classes = class_names(count, published) if count and not request.random else None
@@ -68,6 +68,16 @@ def _outline(name: str) -> nn.Module:
     except NotImplementedError:
         outline = models.get_model(name, weights=None)
     return outline
+
+
+def _sides(own: nn.Module, source: Source, recipe: Any) -> tuple[int, int]:
+    """The side of the images, and what they are resized to first: those of the weights.
+
+    Random ones have none: an architecture of a fixed image size has its own (vit_h_14: 224, its best weights 518).
+    """
+    side, resize = recipe.crop_size[0], recipe.resize_size[0]
+    fixed = getattr(own, "image_size", side) if source.random else side
+    return (side, resize) if fixed == side else (fixed, fixed)
 
 
 def _size_options(own: nn.Module, size: int) -> dict[str, Any]:
