@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, W
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from suture.errors import nearest
+from suture.spec.fuse import STAGES as FUSED
 from suture.spec.fuse import TestTime
 from suture.spec.names import BLOCKS
 from suture.spec.patch import OPERATIONS, POSITIONS, Fault, Patch, parse_patches
@@ -14,23 +15,7 @@ from suture.spec.stage import Stage
 from suture.spec.step import Count, SourceText, Step, Width
 
 PARTS = ("head", "blocks", "stem", "backbone", "all")
-_BEST: dict[str, Any] = {"keep": "best", "monitor": "cross_entropy"}
-STAGES = (
-    Stage(moves=("head", "blocks"), epochs=5, optimizer="adamw", lr=1e-3, weight_decay=1e-4, batch_size=32, **_BEST),
-    Stage(
-        moves=("all",),
-        epochs=10,
-        optimizer="adamw",
-        lr=1e-4,
-        weight_decay=1e-4,
-        schedule="cosine",
-        batch_size=32,
-        augment=("flip",),
-        **_BEST,
-    ),
-)
-
-
+STAGES = (FUSED[0].model_copy(update={"moves": ("head", "blocks")}), FUSED[1])
 _Parsed = tuple[tuple[int, ...], tuple[Patch, ...], tuple[Fault, ...]]
 
 
