@@ -3,9 +3,9 @@
 from io import StringIO
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
+from ruamel.yaml import YAML, YAMLError
 
 from raising import raises
 from suture.errors import RecipeError
@@ -52,7 +52,11 @@ def test_what_was_written_is_read(tree):
     buffer = StringIO()
     YAML(typ="safe", pure=True).dump(tree, buffer)
     text = buffer.getvalue()
-    assert read_document(text, "x").data == YAML(typ="safe", pure=True).load(text)
+    try:
+        read = YAML(typ="safe", pure=True).load(text)
+    except YAMLError:  # ruamel writes {":0": null} so that it cannot read it
+        reject()
+    assert read_document(text, "x").data == read
 
 
 @pytest.mark.parametrize(
