@@ -1,5 +1,6 @@
 """Reading activations."""
 
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -88,3 +89,38 @@ def test_gradients_flow_through_a_tap() -> None:
     tap(torch.rand(2, 3, 32, 32))["conv2"].sum().backward()
     assert network.body.conv1.weight.grad is not None
     assert network.body.fc.weight.grad is None
+
+
+@pytest.mark.parametrize("make", [Tiny, InPlace, Tied, Loose, Decides])
+def test_a_reader_sees_each_value_once_before_it_is_overwritten_and_its_answer_stands_for_it(
+    make: Callable[[], nn.Module],
+) -> None:
+    network = make().eval()
+    traced = trace(network, torch.rand(2, 3, 32, 32))
+    images, names = torch.rand(3, 3, 32, 32), [cut.name for cut in traced.cuts(fine=True)]
+    heard: list[str] = []
+
+    def read(name: str, value: Tensor) -> tuple[str, float]:
+        heard.append(name)
+        return name, value.double().sum().item()
+
+    with torch.no_grad():
+        whole = traced.tap(names)(images.clone())
+        found = traced.tap(names, read)(images.clone())
+    assert sorted(heard) == sorted(names)
+    assert found == {name: (name, value.double().sum().item()) for name, value in whole.items()}
+
+
+def test_what_was_read_is_not_kept() -> None:
+    """Of a chain of equal values no more than the network needs are alive at any time."""
+    network = nn.Sequential(*(nn.Sigmoid() for _ in range(12)))
+    traced = trace(network, torch.rand(2, 8))
+    alive: list[weakref.ref[Tensor]] = []
+
+    def read(_name: str, value: Tensor) -> int:
+        alive.append(weakref.ref(value))
+        return sum(one() is not None for one in alive)
+
+    with torch.no_grad():
+        counts = traced.tap([str(i) for i in range(11)], read)(torch.rand(2, 8))
+    assert max(counts.values()) <= 2

@@ -8,7 +8,7 @@ from typing import Any, final
 from torch import Tensor, nn
 
 from suture.graph.inventory import Inventory, joined
-from suture.graph.piece import fill
+from suture.graph.piece import Read, fill
 
 
 @final
@@ -63,27 +63,40 @@ class ChainDecoder(nn.Module):
 
 @final
 class ChainTap(nn.Module):
-    """Runs the network up to the last of the named modules; a dict of what each returned in its last call."""
+    """Runs the network up to the last of the named modules; a dict of what each returned in its last call.
 
-    def __init__(self, inventory: Inventory, names: Mapping[str, str], calls: Mapping[str, int]) -> None:
+    With ``read`` of what that makes of it.
+    """
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        names: Mapping[str, str],
+        calls: Mapping[str, int],
+        read: Read | None = None,
+    ) -> None:
         super().__init__()
         self.training = inventory.network.training
         fill(self, inventory, _rest(inventory, set()))
         self._network = (inventory.network,)
         self._watched = tuple((inventory.modules[path], calls[path]) for path in set(names.values()))
         self._keys = tuple((name, inventory.modules[path]) for name, path in names.items())
+        self._read = read
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
+    def forward(self, x: Tensor) -> dict[str, Any]:
         (network,) = self._network
         waiting = dict(self._watched)
-        found: dict[nn.Module, Tensor] = {}
+        done: set[nn.Module] = set()
+        found: dict[str, Any] = {}
 
         def keep(module: nn.Module, _args: Any, result: Tensor) -> None:
             waiting[module] -= 1
             if waiting[module] == 0:
-                # Whether something writes to it later is not known here.
-                found[module] = result.clone()
-                if len(found) == len(waiting):
+                done.add(module)
+                for name in (name for name, other in self._keys if other is module):
+                    # Whether something writes to it later is not known here.
+                    found[name] = result.clone() if self._read is None else self._read(name, result)
+                if len(done) == len(waiting):
                     raise _Enough
 
         with ExitStack() as stack:
@@ -92,7 +105,7 @@ class ChainTap(nn.Module):
                 stack.callback(module.register_forward_hook(keep).remove)
             with suppress(_Enough):
                 network(x)
-        return {name: found[module] for name, module in self._keys}
+        return {name: found[name] for name, _ in self._keys}
 
 
 class _Enough(BaseException):

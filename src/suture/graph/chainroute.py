@@ -11,6 +11,7 @@ from suture.data.preprocess import Preprocess
 from suture.graph.blocks import is_trivial_module
 from suture.graph.bypass import ChainDecoder, ChainEncoder, ChainTap
 from suture.graph.inventory import Inventory
+from suture.graph.piece import Read
 from suture.graph.route import Place, Route
 from suture.graph.rungs.hooks import Trail, common, record
 from suture.graph.spatial import Spatial
@@ -62,8 +63,8 @@ class ChainRoute(Route):
         paths = self._paths[start.number + 1 : end.number + 1]
         return ChainEncoder(self._inventory, paths, clone=self._is_overwritten(start.number))
 
-    def taps(self, places: Mapping[str, Place]) -> nn.Module:
-        return ChainTap(self._inventory, {name: place.name for name, place in places.items()}, self._calls)
+    def taps(self, places: Mapping[str, Place], read: Read | None = None) -> nn.Module:
+        return ChainTap(self._inventory, {name: place.name for name, place in places.items()}, self._calls, read)
 
     @property
     def spatial(self) -> tuple[Spatial, ...]:

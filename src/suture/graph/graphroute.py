@@ -13,7 +13,7 @@ from suture.graph.layout import layout
 from suture.graph.liveness import Liveness
 from suture.graph.naming import Names, counterparts, named
 from suture.graph.network import Network
-from suture.graph.piece import Piece, part
+from suture.graph.piece import Piece, Read, part
 from suture.graph.program import Program
 from suture.graph.route import Place, Route
 from suture.graph.spatial import Spatial, spatial
@@ -121,14 +121,14 @@ class GraphRoute(Route):
         piece.entry = shape
         return piece
 
-    def taps(self, places: Mapping[str, Place]) -> nn.Module:
+    def taps(self, places: Mapping[str, Place], read: Read | None = None) -> nn.Module:
         both = {name: self._both(place) for name, place in places.items()}
         graphs = []
         for mode, flow in enumerate(self._flows):
             run = {node for pair in both.values() for node in flow.before(pair[mode])}
             wanted = {name: (pair[mode], self._is_overwritten(pair)) for name, pair in both.items()}
             order = [node for node in flow.order if node in run or node.op == "placeholder"]
-            graphs.append(part(order, taps=wanted))
+            graphs.append(part(order, taps=wanted, read_tap=read))
         return Piece(self._program.inventory, graphs, self._image if self._program.settled else None)
 
     @cached_property

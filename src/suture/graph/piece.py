@@ -13,6 +13,7 @@ from suture.graph.program import INPUT, operation
 from suture.graph.watching import kept as keep
 
 Run = Callable[[nn.Module, Tensor], Any]
+Read = Callable[[str, Tensor], Any]
 
 
 @final
@@ -108,13 +109,15 @@ def part(
     taps: Mapping[str, tuple[fx.Node, bool]] | None = None,
     given: Mapping[fx.Node, object] | None = None,
     watched: Mapping[str, fx.Node] | None = None,
+    read_tap: Read | None = None,
 ) -> fx.Graph:
     """A graph of ``nodes``, given in order, whose input takes the place of ``start`` (cloned first, on request).
 
     ``read`` are batch sizes and the like, to be read off the input anew where there is a ``start``; ``given`` are
     values that stand where nodes were. The graph returns
-    ``result``, or the dict of ``taps`` (each cloned where its flag says so), or what the output node among
-    ``nodes`` returns; with ``watched`` that and a dict of these values, from which the rest is computed.
+    ``result``, or the dict of ``taps`` (each cloned where its flag says so, or what ``read_tap`` makes of it), or what
+    the output node among ``nodes`` returns; with ``watched`` that and a dict of these values, from which the rest is
+    computed.
     """
     graph = fx.Graph()
     known: dict[fx.Node, Any] = dict(given or {})
@@ -126,7 +129,7 @@ def part(
         wanted = set(read)
     else:
         wanted = set()
-    kept = _kept(taps)
+    kept: dict[str, fx.Node] = {}
     seen: dict[fx.Node, fx.Node] = {}
     for node in nodes:
         if node in known:
@@ -141,11 +144,14 @@ def part(
         if watched and node in watched.values():
             seen[node] = graph.call_function(keep, (known[node],))
             known[node] = graph.call_method("clone", (seen[node],))
-        if node in kept:
-            # At once: a later node may write to it.
-            kept[node] = graph.call_method("clone", (known[node],)) if kept[node] else known[node]
+        # At once: a later node may write to it.
+        for name, (_, clone_it) in ((name, tap) for name, tap in (taps or {}).items() if tap[0] is node):
+            if read_tap is not None:
+                kept[name] = graph.call_function(_reading(read_tap, name), (known[node],))
+            else:
+                kept[name] = graph.call_method("clone", (known[node],)) if clone_it else known[node]
     if taps is not None:
-        graph.output({name: kept[node] for name, (node, _) in taps.items()})
+        graph.output({name: kept[name] for name in taps})
     elif result is not None:
         graph.output(known[result])
     return graph
@@ -157,5 +163,8 @@ def _read(graph: fx.Graph, node: fx.Node, source: fx.Node) -> fx.Node:
     return graph.call_method("size", (source, 0))
 
 
-def _kept(taps: Mapping[str, tuple[fx.Node, bool]] | None) -> dict[fx.Node, Any]:
-    return dict((taps or {}).values())
+def _reading(read: Read, name: str) -> Callable[[Tensor], Any]:
+    def take(value: Tensor) -> Any:
+        return read(name, value)
+
+    return take

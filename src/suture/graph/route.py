@@ -7,6 +7,7 @@ from typing import final
 
 from torch import nn
 
+from suture.graph.piece import Read
 from suture.graph.spatial import Spatial
 from suture.spec.cut import Cut
 
@@ -73,5 +74,5 @@ class Route(ABC):
         """A module whose forward returns the output and a dict of the values at ``places``, in eval mode."""
 
     @abstractmethod
-    def taps(self, places: Mapping[str, Place]) -> nn.Module:
-        """A module whose forward returns a dict of the values at ``places``."""
+    def taps(self, places: Mapping[str, Place], read: Read | None = None) -> nn.Module:
+        """A module whose forward returns a dict of the values at ``places``, or of what ``read`` makes of each."""

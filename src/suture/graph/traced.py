@@ -12,6 +12,7 @@ from suture.errors import CutError, TraceError, listed, nearest
 from suture.graph.inventory import Inventory
 from suture.graph.ladder import RUNGS, Rung
 from suture.graph.network import Network
+from suture.graph.piece import Read
 from suture.graph.route import Place, Route
 from suture.graph.spatial import Spatial
 from suture.graph.verify import Wanted, brief
@@ -167,11 +168,13 @@ class Traced:
             )
         return self._route.between(first, last)
 
-    def tap(self, names: Iterable[str]) -> nn.Module:
+    def tap(self, names: Iterable[str], read: Read | None = None) -> nn.Module:
         """A module that maps images to a dict of the named values, which need not be legal cuts.
 
-        Nothing after the last of them is computed, and no later in-place operation shows in them. Raises
-        CutError for a name that is no tensor of the network, or where no name is given.
+        Nothing after the last of them is computed, and no later in-place operation shows in them. With ``read`` the
+        dict holds what it makes of each name and value, at once when the value is there, and no value is kept for
+        longer than the network itself needs it; it must not write to the value. Raises CutError for a name that is no
+        tensor of the network, or where no name is given.
         """
         wanted = {name: self._readable(name) for name in names}
         if not wanted:
@@ -180,7 +183,7 @@ class Traced:
                 expected="one name or more",
                 instead=f"tap([{self._some()[0]!r}])",
             )
-        return self._route.taps(wanted)
+        return self._route.taps(wanted, read)
 
     def spatial(self) -> tuple[Spatial, ...]:
         """The values with more than one cell that the output depends on, in order; they need not be legal cuts."""
