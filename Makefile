@@ -10,8 +10,9 @@ RUN := $(UV) run --locked
 demo: setup
 	$(RUN) suture demo
 
+# Many tests start a process, which takes twice as long where Python may not keep its bytecode.
 test: setup
-	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadfile $(TESTS)
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(RUN) pytest -n 2 --dist loadfile $(TESTS)
 
 check: setup
 	$(RUN) ruff check .

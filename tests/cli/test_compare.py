@@ -26,29 +26,32 @@ def test_help_shows_examples_and_every_measure(call):
     assert code == 0
     assert "Examples" in out
     assert "suture compare zoo:tiny10-a zoo:resnet20-a" in out
+    assert "procrustes" in out
     assert "linreg_r2_x_to_y" in out
 
 
 def test_named_pairs_are_lines_and_nothing_is_written(call, data, tmp_path):
     code, out, err = call(
         "compare", A, B, "--layers", "relu3:relu3,relu5:relu5", "--measure", "cka_linear_biased,l2",
-        "--data", data, "--first", "30",
+        "--data", data, "--samples", "30",
     )  # fmt: skip
     assert code == 0, err
     lines = [line for line in out.splitlines() if "│" in line]
     assert ["relu3" in line for line in lines] == [True, False]
     assert "cka_linear_biased" in out
-    assert "30 images, positions flattened" in out
+    assert "test, 30 images" in out
+    assert "cka_linear_biased: biased, n 30, flattened" in out
+    assert "l2: n 30, flattened, a distance: 0 is the same" in out
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_narrow_matrix_is_shown_whole_a_wide_one_by_its_best_matches(call, data):
-    code, out, err = call("compare", A, B, "--data", data, "--first", "30", "--measure", "cka_linear_biased,l2")
+    code, out, err = call("compare", A, B, "--data", data, "--samples", "30", "--measure", "cka_linear_biased,l2")
     assert code == 0, err
     assert all(f"relu{number}" in out for number in range(1, 9))
     assert "most like it" not in out
     assert "–" in out
-    code, out, err = call("compare", A, "zoo:resnet20-a", "--data", data, "--first", "30")
+    code, out, err = call("compare", A, "zoo:resnet20-a", "--data", data, "--samples", "30")
     assert code == 0, err
     assert "most like it in B" in out
     assert len([line for line in out.splitlines() if "relu" in line]) == 8
@@ -56,11 +59,36 @@ def test_a_narrow_matrix_is_shown_whole_a_wide_one_by_its_best_matches(call, dat
 
 
 def test_json_is_one_object(call, data):
-    code, out, err = call("compare", A, B, "--data", data, "--first", "20", "--layers", "relu8:relu8", "--json")
+    code, out, err = call("compare", A, B, "--data", data, "--samples", "20", "--layers", "relu8:relu8", "--json")
     assert code == 0
     assert err == ""
     result = json.loads(out)
-    assert result["measures"]["cka_linear_biased"]["values"] == [[result["pairs"][0]["cka_linear_biased"]]]
+    told = result["measures"]["cka_linear_minibatch"]
+    assert told["values"] == [[result["pairs"][0]["cka_linear_minibatch"]]]
+    assert (told["estimator"], told["batch"], told["streams"], told["n"]) == ("minibatch", 20, "batches", 20)
+    assert told["p_values"] is None
+
+
+def test_p_values_are_a_column_of_pairs_and_brackets_in_a_matrix(call, data):
+    given = ("compare", A, "zoo:tiny10@none", "--data", data, "--samples", "30", "--null", "19", "--spatial", "mean")
+    code, out, err = call(*given, "--layers", "relu8:relu8", "--measure", "cka,procrustes")
+    assert code == 0, err
+    (heading,) = [line for line in out.splitlines() if "layer of A" in line]
+    assert [word.strip() for word in heading.split("┃")][1:-1] == [
+        "layer of A", "layer of B", "cka_linear_minibatch", "p", "procrustes_normalised", "p",
+    ]  # fmt: skip
+    code, out, err = call(*given, "--layers", "relu[78]", "--json")
+    assert code == 0, err
+    told = json.loads(out)["measures"]["cka_linear_minibatch"]
+    by_chance = sum(p >= 0.05 for row in told["p_values"] for p in row)
+    code, out, err = call(*given, "--layers", "relu[78]")
+    assert code == 0, err
+    assert out.count("(") == by_chance
+    assert "p of 19 permutations, 0.05 at least" in " ".join(out.split())
+    assert ("in brackets" in out) == (by_chance > 0)
+    code, out, err = call(*given[:2], "zoo:resnet20-a", *given[3:])
+    assert code == 0, err
+    assert [line.split("┃")[-2].strip() for line in out.splitlines() if "most like it in B" in line] == ["p"]
 
 
 def test_a_run_is_named_by_its_folder_and_brings_its_data(call, data):
@@ -76,15 +104,15 @@ def test_a_run_is_named_by_its_folder_and_brings_its_data(call, data):
     for name in ("run:runs/s", "run:s"):
         code, out, err = call("compare", name, B, "--measure", "l2", "--json")
         assert json.loads(out)["pairs"] == result["pairs"]
-    code, out, err = call("compare", "runs/s", B, "--data", "sample", "--first", "10", "--json")
+    code, out, err = call("compare", "runs/s", B, "--data", "sample", "--samples", "10", "--json")
     assert json.loads(out)["data"] == "sample"
 
 
 def test_a_run_folder_is_written_on_request_and_shown_again_by_its_recipe(call, data):
-    given = ("compare", A, B, "--data", data, "--first", "20", "--layers", "relu8:relu8", "--name", "c")
+    given = ("compare", A, B, "--data", data, "--samples", "20", "--layers", "relu8:relu8", "--name", "c")
     code, out, err = call(*given)
     assert code == 0, err
-    assert Path("runs/c/plots/cka_linear_biased.png").exists()
+    assert Path("runs/c/plots/cka_linear_minibatch.png").exists()
     code, again, err = call("run", "runs/c/recipe.yaml", "--name", "c")
     assert code == 0, err
     assert again == out
@@ -123,12 +151,17 @@ def test_a_run_brings_its_data_divided_as_they_were_for_it(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--measure", "cka"), "instead:  cka_linear_biased"),
+        (("--measure", "ckaa"), "instead:  cka"),
+        (("--measure", "cka_linear_minibatch_bs3"), "from 4"),
         (("--measure", ","), "measure"),
-        (("--layers", "relu5"), "expected X:Y"),
+        (("--layers", "relu5:"), "X:Y, a layer of A and one of B"),
+        (("--layers", "relu9*"), "no layer of zoo:tiny10-a matches relu9*"),
         (("--layers", "relu5:relu99"), "relu"),
         (("--split", "tset"), "split"),
-        (("--first", "0"), "first"),
+        (("--samples", "0"), "samples"),
+        (("--spatial", "flat"), "instead:  flatten"),
+        (("--null", "-1"), "null"),
+        (("--null", "1000000"), "permutations"),
         (("--measure", "l2", "--layers", "relu1:relu8"), "equal shapes"),
     ],
 )

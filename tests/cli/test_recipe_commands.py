@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from typing import NamedTuple
 
 import pytest
 
@@ -12,21 +13,25 @@ GOOD = "steps:\n  - stitch: {a: zoo:tiny10-a, b: zoo:tiny10-b, at: relu5:relu5}\
 BAD = "sed: 3\nsteps:\n  - stitch: {a: zoo:tiny10-a, b: zoo:tiny10-c}\n"
 
 
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 @pytest.fixture
-def suture(tmp_path):
+def suture(call, tmp_path):
     (tmp_path / "good.yaml").write_text(GOOD)
     (tmp_path / "bad.yaml").write_text(BAD)
     (tmp_path / "cut.yaml").write_text(GOOD.replace("relu5:relu5", "relu5:relu55"))
-
-    def run(*words):
-        line = [sys.executable, "-m", "suture", *words]
-        return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
-
-    return run
+    return lambda *words: Done(*call(*words))
 
 
-def test_validate_says_what_a_recipe_would_do(suture):
-    done = suture("validate", "good.yaml")
+@pytest.mark.usefixtures("suture")
+def test_validate_says_what_a_recipe_would_do(tmp_path):
+    """In a process of its own, of which nothing else is heard."""
+    words = [sys.executable, "-m", "suture", "validate", "good.yaml"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     (line,) = done.stdout.splitlines()
     assert line.startswith("good.yaml: stitch zoo:tiny10-a and zoo:tiny10-b (")

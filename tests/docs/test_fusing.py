@@ -1,14 +1,13 @@
 """The page on fusing, done: every command and the block of Python, in one folder and in order."""
 
 import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from suture.spec.names import AUGMENTATIONS, FUSIONS, PRESETS, SCHEDULES
+
+pytestmark = pytest.mark.usefixtures("few_images")
 
 PAGE = (Path(__file__).parents[2] / "docs" / "fusing.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, flags=re.DOTALL)
@@ -25,17 +24,13 @@ def test_there_is_something_to_fuse():
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_the_command_of_the_page_runs(folder, line):
-    words = [sys.executable, "-m", *shlex.split(line)]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+def test_the_command_of_the_page_runs(command, folder, line):
+    assert command(folder, line).strip()
 
 
-def test_the_python_of_the_page_runs(folder):
-    (program,) = (text for kind, text in BLOCKS if kind == "python")
-    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def test_the_python_of_the_page_runs(program, folder):
+    (text,) = (text for kind, text in BLOCKS if kind == "python")
+    program(folder, text)
 
 
 @pytest.mark.parametrize("name", [*FUSIONS, *SCHEDULES, *AUGMENTATIONS, *PRESETS])

@@ -1,40 +1,19 @@
 """The page on hybrid models, done: its blocks in order, in one folder, and each prints what stands beneath it."""
 
 import contextlib
-import io
-import re
-import shlex
-from pathlib import Path
 
 import pytest
 import torch
 
-from suture.cli.app import main
-from suture.recipes.validate import validate
+from guides import blocks, page, run
 from suture.spec.names import BLOCKS
 from suture.spec.patch import OPERATIONS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "guide" / "hybrid-models.md").read_text(encoding="utf-8")
-BLOCKS_OF_PAGE = re.findall(r"```(\w+)\n(.*?)```", PAGE, flags=re.DOTALL)
+pytestmark = pytest.mark.usefixtures("few_images")
+
+PAGE = page("hybrid-models.md")
+BLOCKS_OF_PAGE = blocks(PAGE)
 KINDS = [kind for kind, _ in BLOCKS_OF_PAGE]
-
-
-def run(kind: str, block: str, names: dict[str, object]) -> str:
-    """What a block prints; of YAML what its validation says."""
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        if kind == "yaml":
-            path = Path(block.splitlines()[0].removeprefix("# "))
-            path.write_text(block, encoding="utf-8")
-            print(validate(path))
-        elif kind == "sh":
-            for line in block.splitlines():
-                with pytest.raises(SystemExit) as stop:
-                    main(shlex.split(line)[1:])
-                assert not stop.value.code, line
-        else:
-            exec(compile(block, "hybrid-models.md", "exec"), names)
-    return printed.getvalue()
 
 
 def test_the_blocks_of_the_page_print_what_it_says(tmp_path_factory):

@@ -2,12 +2,13 @@
 
 import json
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+pytestmark = pytest.mark.usefixtures("few_images")
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
@@ -21,20 +22,15 @@ COMMANDS = [
 ]
 
 
-def suture(folder: Path, line: str, *more: str) -> str:
-    words = [sys.executable, "-m", *shlex.split(line), *more]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """A folder with a finished demo in it."""
     folder = tmp_path_factory.mktemp("readme")
-    out = suture(folder, "suture demo")
+    words = [sys.executable, "-m", "suture", "demo"]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     for row in ("parent A", "parent B", "cut in half", "best hybrid"):
-        assert row in out
+        assert row in done.stdout
     return folder
 
 
@@ -53,18 +49,18 @@ def test_the_demo_leaves_what_it_promises(folder):
     assert result["best"]["accuracy"] > result["baseline"]["accuracy"]
 
 
-def test_the_demo_run_again_shows_the_same_and_changes_nothing(folder):
+def test_the_demo_run_again_shows_the_same_and_changes_nothing(command, folder):
     before = {path: path.stat().st_mtime_ns for path in (folder / "runs").rglob("*") if path.is_file()}
-    result = json.loads(suture(folder, "suture demo", "--json"))
+    result = json.loads(command(folder, "suture demo --json"))
     assert result == json.loads((folder / "runs" / "demo" / "result.json").read_text())
     assert before == {path: path.stat().st_mtime_ns for path in (folder / "runs").rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_every_command_does_its_work(folder, line):
-    assert suture(folder, line).strip()
+def test_every_command_does_its_work(command, folder, line):
+    assert command(folder, line).strip()
 
 
-@pytest.mark.parametrize("program", PYTHON)
-def test_every_block_of_python_runs(folder, program):
-    subprocess.run([sys.executable, "-c", program], cwd=folder, check=True)
+@pytest.mark.parametrize("text", PYTHON)
+def test_every_block_of_python_runs(program, folder, text):
+    program(folder, text)

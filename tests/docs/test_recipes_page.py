@@ -1,14 +1,13 @@
 """The page on recipes, done: every recipe run, every command and the block of Python, in one folder and in order."""
 
 import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from suture.spec.names import PRESETS, TEMPLATES
+
+pytestmark = pytest.mark.usefixtures("few_images")
 
 PAGE = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, flags=re.DOTALL)
@@ -30,25 +29,19 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-def done(folder, *words):
-    ran = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
-
-
 @pytest.mark.parametrize("line", COMMANDS)
-def test_the_command_of_the_page_runs(folder, line):
-    assert done(folder, "-m", *shlex.split(line)).strip()
+def test_the_command_of_the_page_runs(command, folder, line):
+    assert command(folder, line).strip()
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_recipe_of_the_page_runs(folder, name):
-    done(folder, "-m", "suture", "run", name, *(["--name", "more"] if name == "more.yaml" else []))
+def test_the_recipe_of_the_page_runs(command, folder, name):
+    command(folder, f"suture run {name}" + (" --name more" if name == "more.yaml" else ""))
 
 
-def test_the_python_of_the_page_runs(folder):
-    (program,) = (text for kind, text in BLOCKS if kind == "python")
-    done(folder, "-c", program)
+def test_the_python_of_the_page_runs(program, folder):
+    (text,) = (text for kind, text in BLOCKS if kind == "python")
+    program(folder, text)
 
 
 @pytest.mark.parametrize("name", [*TEMPLATES, *PRESETS])

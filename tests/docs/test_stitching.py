@@ -1,14 +1,13 @@
 """The lab's page, done: every command of docs/stitching.md, in one folder and in order."""
 
 import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from suture.spec.names import MASKS, STARTS, TARGETS
+
+pytestmark = pytest.mark.usefixtures("few_images")
 
 PAGE = (Path(__file__).parents[2] / "docs" / "stitching.md").read_text()
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL) for line in block.splitlines()]
@@ -24,11 +23,8 @@ def test_there_is_something_to_do():
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_the_command_runs(folder, line):
-    words = [sys.executable, "-m", *shlex.split(line)]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+def test_the_command_runs(command, folder, line):
+    assert command(folder, line).strip()
 
 
 @pytest.mark.parametrize("name", [*STARTS, *MASKS, *TARGETS, "adapter", "encoder", "decoder", "head", "all"])

@@ -19,7 +19,6 @@ NETWORKS = {
     "akamaster-resnet20": ("python:{shared}/models/cifar_resnet.py:resnet20@{weights}?norm=imagenet&size=32", 0.9173),
     "akamaster-resnet32": ("python:{shared}/models/cifar_resnet.py:resnet32@{weights}?norm=imagenet&size=32", 0.9263),
     "tiny10-in0": ("zoo:tiny10@{weights}", 0.8649),
-    "resnet20_w1-in0": ("zoo:resnet20@{weights}", 0.9153),
 }
 
 

@@ -19,7 +19,8 @@ from suture.spec.stage import Stage
 pytestmark = [pytest.mark.shared, pytest.mark.cifar10]
 
 TINY, RESNET = "tiny10-in0 -> tiny10-in1", "resnet20_w1-in0 -> resnet20_w1-in1 (first 2000 train images)"
-PAIRS = [(TINY, f"bn{k}", 5000) for k in range(1, 9)] + [(RESNET, f"layer{k}", 2000) for k in (1, 2, 3)]
+# bn5 is in test_real_networks, by the verb.
+PAIRS = [(TINY, f"bn{k}", 5000) for k in (1, 2, 3, 4, 6, 7, 8)] + [(RESNET, f"layer{k}", 2000) for k in (1, 2, 3)]
 IN0_TO_IN1 = [f"zoo:tiny10@{{weights}}/tiny10-in{i}.safetensors" for i in (0, 1)]
 SOURCES = {TINY: IN0_TO_IN1, RESNET: [f"zoo:resnet20@{{weights}}/resnet20_w1-in{i}.safetensors" for i in (0, 1)]}
 
@@ -74,11 +75,11 @@ def test_the_networks_score_as_the_reference_does(pair, golden, parents):
 
 @pytest.fixture(scope="module")
 def ten_thousand(cifar10_npz, tmp_path_factory) -> str:
-    """10,000 images to learn from, 1,000 others to validate on, and all test images."""
+    """10,000 images to learn from, 1,000 others to validate on, and 2,000 test images."""
     path = tmp_path_factory.mktemp("data") / "ten-thousand.npz"
     with np.load(cifar10_npz) as held:
         x, y = held["x_train"], held["y_train"]
-        rest = {"x_test": held["x_test"], "y_test": held["y_test"]}
+        rest = {"x_test": held["x_test"][:2000], "y_test": held["y_test"][:2000]}
     np.savez(path, x_train=x[:10000], y_train=y[:10000], x_val=x[-1000:], y_val=y[-1000:], **rest)
     return f"npz:{path}"
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from patching import Finding, _built, examine, family
 
+import suture
 from suture import HybridBuilder
 from suture.graph import trace
 
@@ -49,9 +50,8 @@ def test_the_stages_of_a_patched_network_are_those_of_the_plain_one():
 
 @pytest.mark.parametrize(("name", "tracer"), [("test_vit", "fx"), ("vit_tiny_patch16_dinov3_qkvb", "export")])
 def test_a_patched_network_is_followed_as_the_plain_one_is(name, tracer):
-    patched = _built(f"timm:{name}", {"blocks.0": {"wrap": "se"}})
-    side = patched.input_size
-    assert trace(patched, torch.rand(2, 3, side, side)).tracer == tracer
+    patched = suture.patch(f"timm:{name}@none?size=32", {"blocks.0": {"wrap": "se"}}).body
+    assert trace(patched, torch.rand(2, 3, 32, 32)).tracer == tracer
     assert len(patched.stage_names) == 4
 
 

@@ -63,8 +63,20 @@ def test_unrelated_matrices_have_a_debiased_value_on_both_sides_of_zero():
 
 
 def test_samples_that_are_equally_far_apart_have_no_debiased_value():
-    with raises(MeasureError, "equally far apart", "another layer"):
+    with raises(MeasureError, "cka_linear_debiased of X and Y", "equally far apart", "another layer"):
         compute("cka_linear_debiased", torch.eye(8), draw(8, 3))
+
+
+def test_minibatches_are_ratios_of_sums_over_consecutive_rows():
+    x, y = related(24, 5, 40)
+    batches = [((a @ a.T).numpy(), (b @ b.T).numpy()) for a, b in zip(x.split(8), y.split(8), strict=True)]
+    xy, xx, yy = (sum(hsic(pair[i], pair[j]) for pair in batches) for i, j in ((0, 1), (0, 0), (1, 1)))
+    assert compute("cka_linear_minibatch_bs8", x, y) == pytest.approx(xy / math.sqrt(xx * yy), abs=1e-12)
+    whole = compute("cka_linear_debiased", x, y)
+    assert compute("cka_linear_minibatch_bs24", x, y) == pytest.approx(whole, abs=1e-12)
+    assert compute("cka", x, y) == pytest.approx(whole, abs=1e-12)
+    with raises(MeasureError, "no whole batches of 10", "--samples 20"):
+        compute("cka_linear_minibatch_bs10", x, y)
 
 
 @pytest.mark.parametrize(("p", "q"), [(4, 3), (4, 30), (30, 40)])

@@ -26,6 +26,8 @@ from suture.spec.recipe import Recipe
 from suture.spec.stage import Stage
 from suture.spec.tune import TuneStep
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 A, B = "zoo:tiny10-a", "zoo:resnet20-a"
 HEAD = Stage(moves=("head",), epochs=3, batch_size=32)
 LAST = Stage(moves=("head", "backbones:1"), epochs=1, lr=1e-4, lr_of={"backbones": 1e-5}, batch_size=32)

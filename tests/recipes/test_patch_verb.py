@@ -25,6 +25,8 @@ from suture.runs import Watch
 from suture.spec.recipe import PatchStep, Recipe
 from suture.spec.stage import Stage
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 A = "zoo:resnet20-a"
 SE = {"layer3": {"wrap": "se"}}
 HEAD = Stage(moves=("head", "blocks"), epochs=2, batch_size=32)

@@ -37,7 +37,7 @@ SMALL = {
         "steps.0.search.fit_images=64",
         f"steps.0.search.stage={ONE}",
     ],
-    "compare": ["steps.0.compare.first=64"],
+    "compare": ["steps.0.compare.samples=64"],
     "train": ["steps.0.train.stage.epochs=1", f"steps.0.train.stage.{FEW}"],
     "sweep": ["steps.0.sweep.over={rank: [4]}", f"steps.0.sweep.stitch.stage={ONE}"],
     "tune": ["steps.0.tune.trials=2", "steps.0.tune.fuse.stages.0.epochs=1", f"steps.0.tune.fuse.stages.0.{FEW}"],

@@ -9,8 +9,8 @@ from suture.cli.app import app, build
 from suture.cli.groups import adding, take
 from suture.cli.stages import words
 from suture.cli.tables import compare_table
-from suture.spec.names import MEASURES
-from suture.spec.recipe import CompareStep
+from suture.spec.compare import SAMPLES, CompareStep
+from suture.spec.measures import ALIASES, MEASURES
 
 
 @app.command(rich_help_panel="Look")
@@ -18,31 +18,66 @@ from suture.spec.recipe import CompareStep
 def compare(
     a: Annotated[str, typer.Argument(help="A network, as KIND:NAME\\[@WEIGHTS], or the folder of a run.")],
     b: Annotated[str, typer.Argument(help="Another one, or the same.")],
-    measure: Annotated[str, typer.Option(help="With commas: " + ", ".join(MEASURES))] = "cka_linear_biased",
+    measure: Annotated[
+        str,
+        typer.Option(
+            help=f"With commas: {', '.join(ALIASES)}; or in full, with any number where one is: {', '.join(MEASURES)}"
+        ),
+    ] = "cka",
     layers: Annotated[
-        str, typer.Option(metavar="X:Y,...", help="Pairs of a layer of A and one of B; else all block cuts of both")
+        str,
+        typer.Option(
+            metavar="X:Y|GLOB,...",
+            help="Pairs of a layer of A and one of B; or patterns, 'layer*' for both or 'layer*:features.*' for A and "
+            "for B; else all block cuts of both",
+        ),
     ] = "",
     split: Annotated[str, typer.Option(help="train, val or test")] = "test",
-    first: Annotated[int, typer.Option(min=1, help="Look at so many images, the first in file order")] = 2000,
+    samples: Annotated[
+        int, typer.Option(min=1, help="How many samples at most; some measures keep n × n numbers")
+    ] = SAMPLES,
+    spatial: Annotated[
+        str,
+        typer.Option(
+            help="What is made of maps: flatten (every entry a feature), mean (over the grid), or positions (a sample "
+            "is a point of an image)"
+        ),
+    ] = "flatten",
+    null: Annotated[
+        int, typer.Option(min=0, help="Permutations of the samples, for p-values: 20 or more to get below 0.05")
+    ] = 0,
     **given: Any,
 ) -> None:
-    """How alike the layers of two networks are: what they make of the same images, every position a feature.
+    """How alike the layers of two networks are: what they make of the same images.
 
     Without --layers every block cut of A is compared with every one of B; of a run of suture stitch, and the last
     network it was made of, what the adapter gives with that network's own activation at the cut. Any value that suture
     layers --fine prints may be named. Each network sees the images through its own preprocessing. A run folder brings
-    its own data. Writes a run folder (matrices, heatmaps) only with --name or --out.
+    its own data. The samples are the first images where the file order is random, else drawn by --seed. A run folder
+    (heatmaps, values.npz, report.html) is written only with --name or --out.
 
     Examples:
 
-      suture compare zoo:tiny10-a zoo:resnet20-a
+      suture compare zoo:tiny10-a zoo:resnet20-a --measure cka,procrustes --spatial mean
 
-      suture compare zoo:tiny10-a zoo:tiny10-b --layers relu3:relu3,relu5:relu5 --measure cka_linear_biased,l2
+      suture compare zoo:tiny10-a zoo:resnet20-a --layers 'relu*:layer3.*' --null 200 --name alike
 
-      suture compare runs/my-stitch zoo:tiny10-b --measure l2 --first 500
+      suture compare zoo:tiny10-a zoo:tiny10-b --layers relu3:relu3,relu5:relu5 --measure cka,l2
+
+      suture compare runs/my-stitch zoo:tiny10-b --measure l2 --samples 500
     """
     a, b = options.network_source(a), options.network_source(b)
-    step = build(CompareStep, a=a, b=b, measure=words(measure), layers=words(layers), split=split, first=first)
+    step = build(
+        CompareStep,
+        a=a,
+        b=b,
+        measure=words(measure),
+        layers=words(layers),
+        split=split,
+        samples=samples,
+        spatial=spatial,
+        permutations=null,
+    )
     recipe = options.recipe(step, options.inputs_of(a, given))
     told = take(options.outputs, given)
     if told["name"] or told["out"] or told["print_config"]:

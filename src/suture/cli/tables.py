@@ -8,7 +8,7 @@ from rich.text import Text
 
 from suture.cli.reports import report_parts
 from suture.errors import listed
-from suture.reporting import fusions, patches
+from suture.reporting import fusions, patches, similarity
 from suture.reporting.card import lines, place, sentence
 from suture.reporting.sweeps import Spread, over_seeds, spelled_value
 from suture.spec.plan import Plan
@@ -173,30 +173,31 @@ def search_table(result: dict[str, Any]) -> Group:
 
 def compare_table(result: dict[str, Any]) -> Group:
     """Pairs line by line; a matrix as it is while it is narrow, else the best match of each layer of A."""
-    heading = [
-        Text(f"A {result['a']} × B {result['b']}", style="bold"),
-        Text(f"{result['data']}, {result['split']}, {result['n']} images, {result['layers']}"),
-    ]
-    if not result["pairs"]:
-        return Group(
-            *heading, *(part for name, told in result["measures"].items() for part in (Text(name), _matrix(told)))
-        )
+    heading = [Text(f"A {result['a']} × B {result['b']}", style="bold"), Text(similarity.looked_at(result))]
+    parts: list[RenderableType] = []
+    for name, told in result["measures"].items():
+        parts.append(Text(f"{name}: {similarity.variant(told)}"))
+        parts += [] if result["pairs"] else _matrix(told)
+    return Group(*heading, *parts, *([_pairs(result)] if result["pairs"] else []))
+
+
+def _pairs(result: dict[str, Any]) -> Table:
     table = Table("layer of A", "layer of B")
-    for name in result["measures"]:
+    names = []
+    for name, told in result["measures"].items():
         table.add_column(name, justify="right")
+        names.append(name)
+        if told["permutations"]:
+            table.add_column("p", justify="right")
+            names.append(f"{name}__p")
     for pair in result["pairs"]:
-        table.add_row(Text(pair["a"]), Text(pair["b"]), *(measured(pair[name]) for name in result["measures"]))
-    return Group(*heading, table)
+        table.add_row(Text(pair["a"]), Text(pair["b"]), *(similarity.measured(pair[name]) for name in names))
+    return table
 
 
-def measured(value: float | None) -> str:
-    """Four decimals, or four digits of a large number."""
-    return "–" if value is None else f"{value:.4f}" if abs(value) < 1000 else f"{value:.4g}"
-
-
-def _matrix(told: dict[str, Any]) -> Table:
+def _matrix(told: dict[str, Any]) -> list[RenderableType]:
     rows, columns = told["layers_a"], told["layers_b"]
-    cells = [["–" if value is None else f"{value:.3f}" for value in row] for row in told["values"]]
+    cells = [[_cell(told, row, column) for column in range(len(columns))] for row in range(len(rows))]
     widths = [max(map(len, column)) for column in zip([*columns], *cells, strict=True)]
     if max(map(len, rows)) + 4 + sum(width + 3 for width in widths) <= MATRIX:
         table = Table("A \\ B")
@@ -204,15 +205,19 @@ def _matrix(told: dict[str, Any]) -> Table:
             table.add_column(Text(column), justify="right")
         for name, row in zip(rows, cells, strict=True):
             table.add_row(Text(name), *row)
-        return table
-    better = max if told["higher_is_more_similar"] else min
+        return [table, *([Text(similarity.chance(told))] if told["permutations"] else [])]
     table = Table("layer of A", "most like it in B")
-    table.add_column("value", justify="right")
-    for name, row in zip(rows, told["values"], strict=True):
-        known = {column: value for column, value in zip(columns, row, strict=True) if value is not None}
-        best = better(known, key=known.__getitem__) if known else None
-        table.add_row(Text(name), Text(best or "–"), measured(known[best] if best else None))
-    return table
+    shown = ("value", "p") if told["permutations"] else ("value",)
+    for name in shown:
+        table.add_column(name, justify="right")
+    for match in similarity.best_rows(told):
+        table.add_row(Text(match["a"]), Text(match["b"]), *(match[name] for name in shown))
+    return [table]
+
+
+def _cell(told: dict[str, Any], row: int, column: int) -> str:
+    written = similarity.measured(told["values"][row][column], 3)
+    return f"({written})" if similarity.by_chance(told, row, column) else written
 
 
 def sweep_table(result: dict[str, Any]) -> Group:

@@ -185,6 +185,14 @@ class Traced:
             )
         return self._route.taps(wanted, read)
 
+    def describe(self, name: str) -> Cut | None:
+        """What the axes of a value mean that ``tap`` reads, legal cut or not; None where that is not known.
+
+        Raises CutError as ``tap``.
+        """
+        place = self._readable(name)
+        return place.cut or next((value.cut for value in self.spatial() if value.cut.name == place.name), None)
+
     def spatial(self) -> tuple[Spatial, ...]:
         """The values with more than one cell that the output depends on, in order; they need not be legal cuts."""
         return self._route.spatial

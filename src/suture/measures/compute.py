@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from suture.errors import MeasureError
-from suture.measures.measure import find
+from suture.measures.measure import find, named
 
 
 @torch.no_grad()
@@ -17,17 +17,27 @@ def compute(name: str, X: Any, Y: Any) -> float:
     Computed in float64. Raises MeasureError for an unknown name, and for matrices that it cannot compare.
     """
     measure = find(name)
-    x, y = _matrix(X, "X"), _matrix(Y, "Y").to(X.device if isinstance(X, Tensor) else "cpu")
+    x, y = _matrix(X, f"X of {measure.name}"), _matrix(Y, f"Y of {measure.name}")
+    y = y.to(x.device)
     if len(x) != len(y):
         raise MeasureError(
-            f"X has {len(x)} rows, Y has {len(y)}",
+            f"X of {measure.name} has {len(x)} rows, Y has {len(y)}",
             expected="one row of each for every sample, in the same order",
             instead=f"compute({name!r}, X[:{min(len(x), len(y))}], Y[:{min(len(x), len(y))}]) if the first rows match",
         )
     refusal = measure.refusal(len(x), tuple(x.shape[1:]), tuple(y.shape[1:]))
     if refusal is not None:
         raise refusal
-    return float(measure.compare(measure.prepared(x), measure.prepared(y)))
+    sides = []
+    for what, matrix in (("X", x), ("Y", y)):
+        try:
+            sides.append(measure.prepared(matrix))
+        except MeasureError as error:
+            raise named(error, f"{what} of {measure.name}") from error
+    try:
+        return float(measure.value(*sides))
+    except MeasureError as error:
+        raise named(error, f"{measure.name} of X and Y") from error
 
 
 def _matrix(given: Any, what: str) -> Tensor:
@@ -43,6 +53,6 @@ def _matrix(given: Any, what: str) -> Tensor:
         raise MeasureError(
             f"{what} is of shape {tuple(matrix.shape)} and type {str(matrix.dtype).removeprefix('torch.')}",
             expected="real numbers, of shape (samples, features)",
-            instead=f"{what}.reshape(len({what}), -1), which flattens all but the samples",
+            instead=f"{what[0]}.reshape(len({what[0]}), -1), which flattens all but the samples",
         )
     return matrix if matrix.is_floating_point() else matrix.double()

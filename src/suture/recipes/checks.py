@@ -12,10 +12,12 @@ from suture.adapters import build
 from suture.errors import PlanError
 from suture.explanation import find_maps
 from suture.hybrids import Parent, build_fusion, build_patched, model_of, preview
+from suture.recipes.compare import Compare
 from suture.recipes.desk import Desk, Dry
 from suture.recipes.document import Document, Place
 from suture.recipes.execute import VERBS
 from suture.recipes.fuse import Fuse
+from suture.recipes.globs import matched
 from suture.recipes.parents import Parents
 from suture.recipes.patch import Patch
 from suture.recipes.staged import moving
@@ -23,10 +25,12 @@ from suture.recipes.stitch import Stitch
 from suture.recipes.sweep import stitch_of
 from suture.recipes.train import outputs
 from suture.spec.at import read_at
+from suture.spec.layers import read_layers
 from suture.spec.patch import patch_places
 from suture.spec.recipe import CompareStep, FuseStep, Joined, PatchStep, SearchStep, StitchStep, SweepStep, TuneStep
 
 MANY = 64
+MANY_IMAGES = 100_000
 Sides = Sequence[Parent]
 Probe = tuple[Place, Callable[[], Any]]
 
@@ -172,6 +176,14 @@ def _tuned(desk: Desk, step: TuneStep, sides: Sides, place: Place) -> int:
     return _fused(desk, step.fuse, sides, place)
 
 
+def _compared(desk: Desk, step: CompareStep, sides: Sides, _place: Place) -> int:
+    """On as many images as are asked for: how many the data have is not known."""
+    context = desk.context(sides)
+    each = -(-min(step.samples, MANY_IMAGES) // context.classes)
+    Compare.prepare(step, replace(context, each=each))
+    return sum(_count(side.network) for side in sides)
+
+
 def _patched(desk: Desk, step: PatchStep, sides: Sides, _place: Place) -> int:
     (side,) = sides
     context = desk.context(sides, step.num_classes)
@@ -204,9 +216,11 @@ def _of_tune(step: TuneStep, sides: Sides, patches: Any) -> Iterator[Probe]:
 
 
 def _of_compare(step: CompareStep, sides: Sides, _patches: Any) -> Iterator[Probe]:
-    for number, names in enumerate(step.pairs):
-        for side, name in zip(sides, names, strict=True):
-            yield ("layers", number), partial(side.traced.tap, [name])
+    for number, entry in enumerate(step.layers):
+        choice = read_layers([entry])
+        for k, side in enumerate(sides):
+            names = [pair[k] for pair in choice.pairs] or (choice.of_a, choice.of_b)[k]
+            yield ("layers", number), partial(matched, side, names)
 
 
 def _of_explain(step: Any, sides: Sides, _patches: Any) -> Iterator[Probe]:
@@ -231,6 +245,7 @@ _BUILD: dict[str, Callable[[Desk, Any, Sides, Place], int]] = {
     "tune": _tuned,
     "patch": _patched,
     "explain": _explained,
+    "compare": _compared,
 }
 _PROBES: dict[str, Callable[[Any, Sides, Any], Iterator[Probe]]] = {
     "stitch": _of_stitch,

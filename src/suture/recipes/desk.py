@@ -12,7 +12,7 @@ from suture.graph import Network
 from suture.hybrids import Parent, parent
 from suture.recipes.context import Context
 from suture.recipes.document import Place
-from suture.recipes.standin import standin
+from suture.recipes.standin import EACH, standin
 from suture.recipes.train import outputs
 from suture.sources import load
 from suture.sources.catalog import catalog
@@ -102,6 +102,7 @@ class Dry(Context):
 
     desk: Desk | None = None
     classes: int = 10
+    each: int = EACH
 
     def network(self, source: str, **options: Any) -> Network:
         assert self.desk is not None
@@ -110,7 +111,7 @@ class Dry(Context):
         return network
 
     def data(self, *networks: Network) -> DataSet:
-        return standin(self.classes, max(network.decode_size for network in networks))
+        return standin(self.classes, max(network.decode_size for network in networks), self.each)
 
 
 def _check_published(source: Source) -> None:

@@ -14,14 +14,18 @@ from suture.evaluation import Scores
 from suture.evaluation import evaluate as evaluate_split
 from suture.graph import Network
 from suture.hybrids import Fusion, HybridModel, Saved, parent, store
-from suture.measures import Similarity
+from suture.measures import compare_pairs
 from suture.recipes.compare import comparison, images_of
 from suture.recipes.context import Context
 from suture.recipes.execute import execute
+from suture.recipes.matrix import SimilarityMatrix
 from suture.recipes.read import find_recipe, read_recipe
 from suture.recipes.staged import train_in_place
-from suture.spec.at import Pair, read_at
+from suture.spec.at import Pair
+from suture.spec.compare import SAMPLES, SpatialHandling
 from suture.spec.cut import Cut
+from suture.spec.layers import read_layers
+from suture.spec.measures import measure_name
 from suture.spec.recipe import Recipe, SearchStep, Step, TrainStep
 
 
@@ -73,27 +77,47 @@ def compare(
     *,
     data: str = "sample",
     layers: str | Sequence[str | Pair] | None = None,
-    measure: str = "cka_linear_biased",
+    measure: str | Sequence[str] = "cka",
     split: SplitName = "test",
-    first: int = 2000,
-    example: Tensor | None = None,
+    samples: int = SAMPLES,
+    spatial: SpatialHandling = "flatten",
+    null: int = 0,
     seed: int = 0,
+    example: Tensor | None = None,
     trust_code: bool = False,
-) -> Similarity:
-    """How alike layers of two networks are on the ``first`` images of a split, every position a feature.
+) -> Any:
+    """How alike layers of two networks are: a SimilarityMatrix, or of several measures a dict of them by name.
 
-    ``layers`` are pairs (X, Y) or "X:Y", or "X1:Y1,X2:Y2"; without them every block cut of ``a`` is compared with
-    every one of ``b``, or what the adapter of a hybrid ``a`` gives with the activation of ``b`` whose place it takes.
+    Several measures, a sequence or ``"cka,procrustes"``, go in one pass over the ``samples``, which are images of a
+    split: the first where the file order is random, else drawn by ``seed``. ``layers`` are pairs (X, Y) or "X:Y", or
+    "X1:Y1,X2:Y2", or patterns: "layer*" for both networks, "layer*:features.*" for A and for B. Without them every
+    block cut of ``a`` is compared with every one of ``b``, or what the adapter of a hybrid ``a`` gives with the
+    activation of ``b`` whose place it takes. Of maps every entry is a feature (``spatial`` flatten), or the mean of
+    each channel over the grid (mean), or the samples are points of the images (positions). ``null`` permutations of
+    the samples give p-values.
+
     Networks are source strings or modules, which stay as they are; one that did not come from ``load`` needs an
-    ``example`` batch of its input, and sees images in [0, 1]. Raises MeasureError, CutError, DataError.
+    ``example`` batch of its input, and sees images in [0, 1]. Raises MeasureError, CutError, PlanError, DataError.
     """
-    left, right = (parent(network, example, trust_code=trust_code, seed=seed) for network in (a, b))
-    pairs = read_at(layers if isinstance(layers, str) else tuple(layers)) if layers else ()
-    images = _split(data, split, seed, left.network, right.network).first(first)
-    if not len(images):
-        raise DataError(f"first={first} images", expected="one image or more", instead="first=2000")
-    (similarity,) = comparison(left, right, images, [measure], pairs).run(lambda: images_of(images))
-    return similarity
+    left = parent(a, example, trust_code=trust_code, seed=seed)
+    right = left if b is a or (isinstance(a, str) and a == b) else parent(b, example, trust_code=trust_code, seed=seed)
+    several = not isinstance(measure, str) or "," in measure
+    names = [name.strip() for name in (measure.split(",") if isinstance(measure, str) else measure)]
+    images, asked = comparison(
+        left,
+        right,
+        _split(data, split, seed, left.network, right.network),
+        names,
+        read_layers(layers or ()),
+        samples=samples,
+        spatial=spatial,
+        permutations=null,
+        seed=seed,
+    )
+    found = compare_pairs(asked, lambda size: images_of(images, size))
+    matrices = {one.measure: SimilarityMatrix.of(one) for one in found}
+    named = {name: matrices[measure_name(name)] for name in names}
+    return named if several else named[names[0]]
 
 
 def evaluate(

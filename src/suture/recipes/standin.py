@@ -32,8 +32,8 @@ class Grey(Images):
         sha.update(f"{self.count} grey images of {self.size}".encode())
 
 
-def standin(classes: int, size: int) -> DataSet:
-    """Training, validation and test images ``size`` wide, ten of each of so many classes in each split."""
-    labels = torch.arange(classes).repeat(EACH)
+def standin(classes: int, size: int, each: int = EACH) -> DataSet:
+    """Training, validation and test images ``size`` wide, so many of ``each`` of so many classes in each split."""
+    labels = torch.arange(classes).repeat(each)
     split = Split(Grey(len(labels), size), labels)
     return DataSet("the data", tuple(map(str, range(classes))), train=split, test=split, val=split)

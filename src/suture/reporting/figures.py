@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from suture.runs import replacing
 
 INK, ACCENT, OTHER = "#1d2433", "#c8402f", "#2c6e8f"
+PICTURES = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 
 
 def curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:
@@ -45,14 +46,10 @@ def heatmap(
     row_title: str,
     column_title: str,
     marks: Mapping[tuple[int, int], str] | None = None,
-    label: str = "accuracy",
-    percent: bool = True,
-    higher_is_better: bool = True,
 ) -> None:
-    """Values as a labelled grid, one row a cut of A, one column a cut of B; ``marks`` frames cells, with a letter.
+    """Accuracies as a labelled grid, one row a cut of A, one column a cut of B; ``marks`` frames cells, with a letter.
 
-    They are shares, written in ``percent``, or plain numbers, as ``label`` names them; the better, the brighter. A
-    pair that has no value (None) stays grey. Numbers are written in the cells while they are few.
+    A pair that has no value (None) stays grey. Numbers, in per cent, are written in the cells while they are few.
     """
     grid = np.array([[np.nan if v is None else v for v in row] for row in values], dtype=float)
     size = (max(5.5, 0.72 * len(columns) + 2.6), max(3.6, 0.46 * len(rows) + 1.9))
@@ -61,23 +58,20 @@ def heatmap(
     axes.set_facecolor("#d8d8d8")
     known = np.nan_to_num(grid)
     low, high = min(float(known.min()), 0), max(float(known.max()), 0.01)
-    colours = "viridis" if higher_is_better else "viridis_r"
-    image = axes.imshow(grid, cmap=colours, vmin=low, vmax=high, aspect="auto")
+    image = axes.imshow(grid, cmap="viridis", vmin=low, vmax=high, aspect="auto")
     axes.set_xticks(range(len(columns)), columns, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(rows)), rows)
     axes.set(title=title, xlabel=column_title, ylabel=row_title)
     if grid.size <= 400:
         for (row, column), value in np.ndenumerate(grid):
             if np.isfinite(value):
-                level = (value - low if higher_is_better else high - value) / (high - low)
-                written = f"{100 * value:.0f}" if percent else f"{value:.2f}"
-                colour = "white" if level < 0.6 else INK
-                axes.text(column, row, written, ha="center", va="center", color=colour, fontsize=8)
+                colour = "white" if (value - low) / (high - low) < 0.6 else INK
+                axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=colour, fontsize=8)
     for (row, column), letter in (marks or {}).items():
         frame = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=ACCENT, linewidth=2.2)
         axes.add_patch(frame)
         axes.text(column + 0.42, row - 0.4, letter, ha="right", va="top", color=ACCENT, fontsize=8, weight="bold")
-    figure.colorbar(image, ax=axes, format=PercentFormatter(1) if percent else None, label=label)
+    figure.colorbar(image, ax=axes, format=PercentFormatter(1), label="accuracy")
     write_figure(figure, path)
 
 
@@ -96,5 +90,7 @@ def bars(values: Mapping[str, float], path: Path, *, title: str, highlight: str)
 
 
 def write_figure(figure: Figure, path: Path) -> None:
+    """As the kind of picture that ``path`` ends with, one of PICTURES; without a date, so the same bytes every time."""
+    kind = path.suffix.lower()
     with replacing(path) as part:
-        figure.savefig(part, dpi=140, format="png", metadata={"Software": None})
+        figure.savefig(part, dpi=140, format=kind[1:], metadata=PICTURES[kind])

@@ -1,28 +1,15 @@
 """One HTML file that shows a search and opens offline."""
 
-import base64
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
-
 from suture.reporting.card import lines, sentence, unit
+from suture.reporting.html import embedded, rendered
 
 TEMPLATE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>{{ result.run }} · Suture</title>
-<style>
-:root { color-scheme: light dark; --ink: #1d2433; --paper: #fff; --line: #d8dbe2; --accent: #c8402f }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e8ee; --paper: #171a21; --line: #3a3f4b; --accent: #ef7a6a } }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-       max-width: 60rem; margin: 0 auto; padding: 1.5rem }
-h1 { font-size: 1.5rem } .lead { font-size: 1.15rem }
-.wide { overflow-x: auto } table { border-collapse: collapse; width: 100% }
-th, td { text-align: left; padding: .4rem .7rem; border-bottom: 1px solid var(--line); white-space: nowrap }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums } tr.best { color: var(--accent); font-weight: 600 }
-figure { margin: 2rem 0 } img { max-width: 100%; background: #fff; border-radius: 6px }
-figcaption { opacity: .75; font-size: .9rem } pre { overflow-x: auto; padding: 1rem; border: 1px solid var(--line) }
-</style>
+{{ style }}
 <h1>{{ result.parents.values()|map(attribute="source")|join(" → ") }}</h1>
 <p class="lead">{{ sentence }}</p>
 <div class="wide"><table>
@@ -36,7 +23,7 @@ figcaption { opacity: .75; font-size: .9rem } pre { overflow-x: auto; padding: 1
 <p>{{ result.n }} test images of {{ result.data }}; choices were made on {{ result.n_val }} validation images;
 {{ "{:,.0f}".format(result.cost_fpe) }} FPE in all ({{ unit }}).
 {% for note in result.notes %}{{ note }}. {% endfor %}</p>
-{% for figure in figures %}<figure><img alt="{{ figure.caption }}" src="data:image/png;base64,{{ figure.data }}">
+{% for figure in figures %}<figure><img alt="{{ figure.caption }}" src="{{ figure.data }}">
 <figcaption>{{ figure.caption }}</figcaption></figure>
 {% endfor %}<h2>Recipe</h2><pre>{{ recipe }}</pre>
 </html>
@@ -46,13 +33,12 @@ figcaption { opacity: .75; font-size: .9rem } pre { overflow-x: auto; padding: 1
 def page(result: dict[str, Any], recipe: str, plots: Path) -> str:
     """The page as text; every value is escaped, every picture is inside."""
     figures = [
-        {"caption": caption, "data": base64.b64encode((plots / name).read_bytes()).decode()}
+        {"caption": caption, "data": embedded(plots / name)}
         for name, caption in captions(len(result["parents"])).items()
         if (plots / name).exists()
     ]
-    template = Environment(autoescape=True).from_string(TEMPLATE)
     told = {"sentence": sentence(result), "rows": lines(result), "unit": unit(result)}
-    return template.render(result=result, figures=figures, recipe=recipe, **told)
+    return rendered(TEMPLATE, result=result, figures=figures, recipe=recipe, **told)
 
 
 def captions(parents: int) -> dict[str, str]:

@@ -8,7 +8,6 @@ STARTS = ("least-squares", "orthogonal", "reduced-rank", "random", "perm", "eye"
 MASKS = ("identity", "semi-match", "abs-semi-match", "random-permutation", "matching")
 WEIGHTINGS = ("none", "gradient", "activation")
 TARGETS = ("hard", "soft-a", "soft-b", "soft-ab", "soft-a+b", "match")
-MEASURES = ("cka_linear_biased", "cka_linear_debiased", "cca_mean", "procrustes_normalised", "linreg_r2_x_to_y", "l2")
 FUSIONS = ("concat", "bottleneck", "add", "gated", "cross-attention", "logit-average", "maps")
 PARTS = ("adapter", "encoder", "decoder", "head", "blocks", "stem", "backbone", "backbones", "all")
 BLOCKS = (

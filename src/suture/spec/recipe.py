@@ -15,8 +15,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from suture.spec.compare import CompareStep
 from suture.spec.fuse import ExplainStep, FuseStep, TestTime
-from suture.spec.names import DATA, MEASURES
+from suture.spec.names import DATA
 from suture.spec.patch_step import PatchStep
 from suture.spec.source import parse_source
 from suture.spec.stage import Stage
@@ -43,17 +44,6 @@ __all__ = [
     "TrainStep",
     "TuneStep",
 ]
-
-
-def _measure(name: str) -> str:
-    return known_name(name, name, MEASURES)
-
-
-def _layers(text: str) -> str:
-    names = text.split(":")
-    if len(names) != 2 or not all(name.strip() for name in names):
-        raise ValueError(f"{text!r} names no two layers; expected X:Y, a layer of a and a layer of b")
-    return ":".join(name.strip() for name in names)
 
 
 def _data(text: str) -> str:
@@ -121,30 +111,6 @@ class EvalStep(Step):
     def source(self) -> str:
         """The network with its map, where one is asked for."""
         return f"{self.model.partition('?')[0]}?map={self.map}" if self.map else self.model
-
-
-class CompareStep(Step):
-    """Similarity of layers of two networks, or of what a stitch gives and its last network's own.
-
-    ``layers`` are pairs X:Y, of any values that the networks compute. Without them what the last adapter of a stitch
-    ``a`` gives is held against the activation of ``b`` whose place it takes, where ``b`` is its last network; else
-    every block cut of ``a`` against every one of ``b``. ``first`` is how many images are looked at, in file order.
-    """
-
-    verb: ClassVar[str] = "compare"
-    a: SourceText
-    b: SourceText
-    layers: tuple[Annotated[str, AfterValidator(_layers)], ...] = ()
-    measure: Annotated[tuple[Annotated[str, AfterValidator(_measure)], ...], Field(min_length=1)] = (
-        "cka_linear_biased",
-    )
-    split: Literal["train", "val", "test"] = "test"
-    first: Count = 2000
-
-    @property
-    def pairs(self) -> tuple[tuple[str, str], ...]:
-        """``layers`` as (X, Y)."""
-        return tuple((x, y) for x, _, y in (pair.partition(":") for pair in self.layers))
 
 
 STEPS: dict[str, type[Step]] = {

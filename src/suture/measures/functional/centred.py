@@ -12,15 +12,14 @@ BLOCK = 4096
 
 @dataclass(frozen=True, eq=False)
 class Centred:
-    """X (n, d) less the mean of each column, times one number: as ``rows`` where d ≤ n, else as ``gram`` = XXᵀ."""
+    """X (n, d) less the mean of each column, times one number: as ``rows`` where d ≤ n, else as ``gram`` = XXᵀ.
+
+    ``square`` is ‖XXᵀ‖² (Frobenius).
+    """
 
     rows: Tensor | None
     gram: Tensor | None
-
-    @cached_property
-    def square(self) -> Tensor:
-        """‖XXᵀ‖² (Frobenius)."""
-        return inner(self, self)
+    square: Tensor
 
     @cached_property
     def diagonal(self) -> Tensor:
@@ -35,11 +34,12 @@ def centred(X: Tensor, dtype: torch.dtype = torch.float64) -> Centred:
     """X (n, d) centred and scaled. Differentiable; the scale counts as a constant."""
     n, d = X.shape
     if d <= n:
-        return Centred(torch.cat(list(blocks(X, dtype)), 1), None)
+        rows = torch.cat(list(blocks(X, dtype)), 1)
+        return Centred(rows, None, (rows.T @ rows).square().sum())
     gram = X.new_zeros((), dtype=dtype)
     for block in blocks(X, dtype):
         gram = gram + block @ block.T
-    return Centred(None, gram)
+    return Centred(None, gram, gram.square().sum())
 
 
 def inner(a: Centred, b: Centred) -> Tensor:
@@ -54,20 +54,32 @@ def inner(a: Centred, b: Centred) -> Tensor:
     return (gram @ rows * rows).sum()
 
 
+def permuted(x: Centred, order: Tensor) -> Centred:
+    """Of X[order]."""
+    rows = None if x.rows is None else x.rows[order]
+    return Centred(rows, None if x.gram is None else x.gram[order][:, order], x.square)
+
+
+def unit(X: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
+    """The largest distance of any entry of X (n, d) to the first of its column; 1 where all rows are the same."""
+    scale = torch.stack([block.detach().abs().amax() for block in _shifted(X, dtype)]).amax()
+    return torch.where(scale > 0, scale, 1)
+
+
 def blocks(X: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
-    """Some columns of X (n, d) after the other, centred, in units of the largest distance of any entry to the first.
+    """Some columns of X (n, d) after the other, centred, in units of ``unit(X)``.
 
-    One scale for all of X: activations of 1e-12 and of 1e12 give the same. Distances to the first row are exact where
-    a column is constant, which a mean, rounded, is not. Memory beside X is that of one block in ``dtype``.
+    One scale for all of X: activations of 1e-12 and of 1e12 give the same. Memory beside X is that of one block in
+    ``dtype``.
     """
-
-    def shifted() -> Iterator[Tensor]:
-        for block in X.split(BLOCK, 1):
-            block = block.to(dtype)
-            yield block - block[:1]
-
-    scale = torch.stack([block.detach().abs().amax() for block in shifted()]).amax()
-    scale = torch.where(scale > 0, scale, 1)
-    for block in shifted():
+    scale = unit(X, dtype)
+    for block in _shifted(X, dtype):
         block = block / scale
         yield block - block.mean(0)
+
+
+def _shifted(X: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
+    """Distances to the first row are exactly 0 where a column is constant; to a mean, rounded, they are not."""
+    for block in X.split(BLOCK, 1):
+        block = block.to(dtype)
+        yield block - block[:1]
