@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from suture.reporting import bars, card, curves, drawing, heatmap, page, sentence, share
+from suture.reporting.card import card, sentence, share
+from suture.reporting.drawing import drawing
+from suture.reporting.figures import bars, curves, heatmap
+from suture.reporting.page import page
 
 
 def result(won: int, lost: int, p_value: float, source: str = "zoo:b") -> dict:

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from suture.reporting import similarity_page
 from suture.reporting.figures import ACCENT, write_figure
 from suture.reporting.similarity import best_matches, best_rows, by_chance, chance, looked_at, measured, variant
 from suture.reporting.similarity_figure import similarity_figure
+from suture.reporting.similarity_page import similarity_page
 
 
 def told(values, **fields) -> dict:

@@ -10,17 +10,8 @@ import pytest
 from PIL import Image
 
 from suture.reporting.figures import INK
-from suture.reporting.sweeps import (
-    COLOURS,
-    LEVEL,
-    Spread,
-    accuracy_over_depth,
-    accuracy_over_rank,
-    over_seeds,
-    spelled_value,
-    trials_csv,
-    varies,
-)
+from suture.reporting.sweeps import COLOURS, LEVEL, accuracy_over_depth, accuracy_over_rank
+from suture.reporting.trials import Spread, over_seeds, spelled_value, trials_csv, varies
 
 AT = ("relu1:relu1", "relu2:relu3", "relu5:relu5")
 

@@ -10,7 +10,7 @@ from suture.cli.reports import report_parts
 from suture.errors import listed
 from suture.reporting import fusions, patches, similarity
 from suture.reporting.card import lines, place, sentence
-from suture.reporting.sweeps import Spread, over_seeds, spelled_value
+from suture.reporting.trials import Spread, over_seeds, spelled_value
 from suture.spec.plan import Plan
 
 MAPS = {"before": "hybrid, before", "direct": "hybrid, direct fit", "after": "hybrid, after"}

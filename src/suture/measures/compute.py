@@ -42,7 +42,7 @@ def compute(name: str, X: Any, Y: Any) -> float:
 
 def _matrix(given: Any, what: str) -> Tensor:
     try:
-        matrix = given.detach() if isinstance(given, Tensor) else torch.as_tensor(np.asarray(given))
+        matrix = given.detach() if isinstance(given, Tensor) else _tensor(np.asarray(given))
     except (TypeError, ValueError) as error:
         raise MeasureError(
             f"{what} is no matrix of numbers: {error}",
@@ -56,3 +56,8 @@ def _matrix(given: Any, what: str) -> Tensor:
             instead=f"{what[0]}.reshape(len({what[0]}), -1), which flattens all but the samples",
         )
     return matrix if matrix.is_floating_point() else matrix.double()
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    """A copy: torch reads no array backwards or of the other byte order, and warns of those that are read-only."""
+    return torch.as_tensor(array.astype(array.dtype.newbyteorder("="), order="C"))

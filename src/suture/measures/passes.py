@@ -104,10 +104,11 @@ class Pass:
             return {name: taken[self.asked.slot(k)][name] for side, name in places if side == k}
 
         if self.grams:
-            self.batch_sums.update(*([one.grams for one in of(self.grams, k).values() if one.grams] for k in (0, 1)))
+            found = ([one.grams for one in of(self.grams, k).values() if one.grams is not None] for k in (0, 1))
+            self.batch_sums.update(*found)
         if self.moments:
-            found = ([one.rows for one in of(self.moments, k).values() if one.rows is not None] for k in (0, 1))
-            self.moment_sums.update(*found)
+            rows = ([one.rows for one in of(self.moments, k).values() if one.rows is not None] for k in (0, 1))
+            self.moment_sums.update(*rows)
         if self.entries:
             a, b = (
                 {name: one.rows for name, one in of(self.entries, k).items() if one.rows is not None} for k in (0, 1)

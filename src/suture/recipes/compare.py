@@ -20,7 +20,7 @@ from suture.recipes.globs import matched
 from suture.recipes.matrix import SimilarityMatrix
 from suture.recipes.text import resolved
 from suture.recipes.verb import Outcome, Verb
-from suture.reporting import similarity_page
+from suture.reporting.similarity_page import similarity_page
 from suture.runs import RunFolder, Watch, replacing, write_text
 from suture.spec.at import Pair
 from suture.spec.compare import MOST_PERMUTATIONS, SAMPLES, CompareStep, SpatialHandling

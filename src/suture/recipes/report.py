@@ -3,7 +3,10 @@
 from typing import Any
 
 from suture.recipes.text import resolved
-from suture.reporting import bars, card, curves, drawing, heatmap, page, share
+from suture.reporting.card import card, share
+from suture.reporting.drawing import drawing
+from suture.reporting.figures import bars, curves, heatmap
+from suture.reporting.page import page
 from suture.runs import RunFolder, write_text
 from suture.selection import ChainScore, Explored, Grid
 from suture.spec.at import At

@@ -19,7 +19,7 @@ from suture.recipes.parents import Parents, head_wanted, load_parents
 from suture.recipes.tail import Progress, check_learns, train_hybrid
 from suture.recipes.teaching import check_objective
 from suture.recipes.verb import STATE, Outcome, Verb
-from suture.reporting import curves
+from suture.reporting.figures import curves
 from suture.runs import RunFolder
 from suture.spec.adapter import Start
 from suture.spec.at import read_at, spelled

@@ -17,7 +17,8 @@ from suture.recipes.parents import Parents, load_parents
 from suture.recipes.stitch import Stitch
 from suture.recipes.text import resolved
 from suture.recipes.verb import STATE, Outcome, Verb
-from suture.reporting.sweeps import accuracy_over_depth, accuracy_over_rank, trials_csv, varies
+from suture.reporting.sweeps import accuracy_over_depth, accuracy_over_rank
+from suture.reporting.trials import trials_csv, varies
 from suture.runs import RunFolder, Watch, check_run, open_run, write_text
 from suture.runs.watch import Advance
 from suture.spec.at import read_at, spelled

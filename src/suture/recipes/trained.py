@@ -13,7 +13,7 @@ from suture.recipes.context import Context
 from suture.recipes.reports import write_report
 from suture.recipes.staged import Stretch, Trainee, moving, train_stages
 from suture.recipes.train import check_labels, scored
-from suture.reporting import curves
+from suture.reporting.figures import curves
 from suture.runs import RunFolder
 from suture.spec.recipe import FuseStep, PatchStep
 

@@ -43,7 +43,7 @@ def squared_distances(X: Tensor) -> Tensor:
 def cosines(X: Tensor, centre: bool) -> Tensor:
     """Cosines of all pairs of rows of X (n, d): (n, n). With ``centre``, of rows less their means: correlations.
 
-    O(n² d). Raises MeasureError for a row that has none.
+    O(n² d). Raises MeasureError for a row that has none, and where all pairs have the same.
     """
 
     def rows() -> Iterator[Tensor]:
@@ -68,6 +68,10 @@ def cosines(X: Tensor, centre: bool) -> Tensor:
         gram += block @ block.T
     norms = gram.diagonal().sqrt()
     found: Tensor = gram / norms[:, None] / norms
+    one, other = torch.triu_indices(len(found), len(found), 1, device=found.device)
+    least, most = found[one, other].aminmax()
+    if not most - least > ROUNDING:
+        raise nothing_varies("all samples point the same way, or at equal angles to each other")
     return found
 
 
