@@ -36,8 +36,11 @@ def test_named_pairs_are_lines_and_nothing_is_written(call, data, tmp_path):
         "--data", data, "--samples", "30",
     )  # fmt: skip
     assert code == 0, err
-    lines = [line for line in out.splitlines() if "│" in line]
-    assert ["relu3" in line for line in lines] == [True, False]
+    rows = [[word.strip() for word in line.split("│")][1:-1] for line in out.splitlines() if "│" in line]
+    assert [row[:3] for row in rows] == [
+        [name, name, measure] for name in ("relu3", "relu5") for measure in ("cka_linear_biased", "l2")
+    ]
+    assert all(0 < float(row[3]) < 1 for row in rows)
     assert "cka_linear_biased" in out
     assert "test, 30 images" in out
     assert "cka_linear_biased: biased, n 30, flattened" in out
@@ -75,8 +78,10 @@ def test_p_values_are_a_column_of_pairs_and_brackets_in_a_matrix(call, data):
     assert code == 0, err
     (heading,) = [line for line in out.splitlines() if "layer of A" in line]
     assert [word.strip() for word in heading.split("┃")][1:-1] == [
-        "layer of A", "layer of B", "cka_linear_minibatch", "p", "procrustes_normalised", "p",
+        "layer of A", "layer of B", "measure", "value", "p",
     ]  # fmt: skip
+    rows = [[word.strip() for word in line.split("│")][3:5] for line in out.splitlines() if "│" in line]
+    assert [name for name, _ in rows] == ["cka_linear_minibatch", "procrustes_normalised"]
     code, out, err = call(*given, "--layers", "relu[78]", "--json")
     assert code == 0, err
     told = json.loads(out)["measures"]["cka_linear_minibatch"]
@@ -153,15 +158,17 @@ def test_a_run_brings_its_data_divided_as_they_were_for_it(tmp_path):
     [
         (("--measure", "ckaa"), "instead:  cka"),
         (("--measure", "cka_linear_minibatch_bs3"), "from 4"),
-        (("--measure", ","), "measure"),
+        (("--measure", "svcca_2"), "instead:  svcca_0.99"),
+        (("--measure", ","), "no measure was named\n  expected: one or more\n  instead:  cka"),
+        (("--measure", "cka_linear_minibatch_bs64", "--samples", "20"), "instead:  --samples 64"),
         (("--layers", "relu5:"), "X:Y, a layer of A and one of B"),
         (("--layers", "relu9*"), "no layer of zoo:tiny10-a matches relu9*"),
-        (("--layers", "relu5:relu99"), "relu"),
+        (("--layers", "relu5:relu99"), "zoo:tiny10-b: the network has no layer 'relu99'"),
         (("--split", "tset"), "split"),
         (("--samples", "0"), "samples"),
         (("--spatial", "flat"), "instead:  flatten"),
         (("--null", "-1"), "null"),
-        (("--null", "1000000"), "permutations"),
+        (("--null", "1000000"), "--null"),
         (("--measure", "l2", "--layers", "relu1:relu8"), "equal shapes"),
     ],
 )

@@ -225,12 +225,11 @@ def test_too_few_samples_and_values_that_are_not_finite_are_refused(name):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "l2"])
 @pytest.mark.parametrize("d", [3, 300])
-def test_constant_activations_are_refused_by_the_name_of_the_measure_and_the_matrix(name, d):
+@pytest.mark.parametrize("features", ["alike", "different"])
+def test_constant_activations_are_refused_by_the_name_of_the_measure_and_the_matrix(name, d, features):
     if not takes(name, 256, 5, d) or not takes(name, 256, d, 5):
         d = 3
-    constant = torch.full((256, d), 0.1)
-    if "knn" in name:
-        constant[7] = 0
+    constant = torch.full((256, d), 0.1) if features == "alike" else draw(1, d, 1).float().repeat(256, 1)
     with raises(MeasureError, f"X of {name}"):
         compute(name, constant, draw(256, 5, 0))
     with raises(MeasureError, f"Y of {name}"):

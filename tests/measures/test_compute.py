@@ -28,6 +28,14 @@ def test_arrays_tensors_lists_and_whole_numbers_are_matrices(pair):
     assert compute("cka_linear_biased", whole.tolist(), pair[1]) == expected
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("other", [lambda x: x[::-1][::-1, ::-1], lambda x: x.astype(">f8"), lambda x: x.T.copy().T])
+def test_arrays_of_any_order_are_read_and_not_written_to(pair, other):
+    x, y = other(pair[0]), pair[1]
+    x.setflags(write=False)
+    assert compute("procrustes_normalised", x, y) == pytest.approx(compute("procrustes_normalised", *pair), abs=1e-12)
+
+
 @pytest.mark.parametrize(
     ("name", "x", "y", "told"),
     [

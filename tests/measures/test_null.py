@@ -1,5 +1,6 @@
 """Permutation tests: p-values of what is alike, and of what is not."""
 
+from dataclasses import replace
 from itertools import pairwise
 from math import prod
 
@@ -8,9 +9,11 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
+from raising import raises
+from suture.errors import MeasureError
 from suture.graph import trace
 from suture.measures import Comparison, Layers, compare_pairs, compute, find, look
-from suture.measures.null import p_values
+from suture.measures.null import p_values, shuffled
 
 N = 48
 IMAGES = torch.rand(N, 6, generator=torch.Generator().manual_seed(0))
@@ -68,6 +71,81 @@ def test_batches_are_permuted_within():
         null.append(compute("cka_linear_minibatch_bs24", X, Y[order]))
     share = (1 + sum(value >= own for value in null)) / 201
     assert found.p_values[0][0] == pytest.approx(share, abs=0.06)
+
+
+class Half(nn.Module):
+    """Sees one of the two channels of an image."""
+
+    def __init__(self, channel: int) -> None:
+        super().__init__()
+        torch.manual_seed(channel)
+        self.channel, self.conv, self.fc = channel, nn.Conv2d(1, 3, 1), nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.conv(x[:, self.channel : self.channel + 1]).mean((2, 3)))
+
+
+def test_points_of_an_image_are_no_independent_samples():
+    """The channels have nothing in common, but each is much the same all over an image: no more than chance."""
+    measures = tuple(map(find, ("cka", "cka_linear_biased", "procrustes")))
+    small = {measure.name: 0 for measure in measures}
+    for seed in range(20):
+        random = torch.Generator().manual_seed(seed)
+        images = torch.randn(16, 2, 1, 1, generator=random) + 0.3 * torch.randn(16, 2, 4, 4, generator=random)
+        one, other = (look(trace(Half(k), images[:2]), "half", ["conv"], images[:3]) for k in (0, 1))
+        asked = Comparison(one, other, measures, 16, "positions", 8, permutations=19, seed=seed)
+        for each in compare_pairs(asked, images.split):
+            small[each.measure] += each.p_values[0][0] <= 0.1
+    assert max(small.values()) <= 5, small  # 2 are expected; of shuffled points it would be most
+
+
+def test_images_are_shuffled_with_all_their_points():
+    order = shuffled(5, 3, torch.Generator().manual_seed(0))
+    assert sorted(order.tolist()) == list(range(15))
+    assert torch.equal(order.view(5, 3) % 3, torch.arange(3).expand(5, 3))
+    assert (order.view(5, 3) // 3 == order.view(5, 3)[:, :1] // 3).all()
+    plain = torch.randperm(7, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(shuffled(7, 1, torch.Generator().manual_seed(0)), plain)
+
+
+@pytest.mark.parametrize(("measure", "points"), [("cka_linear_minibatch_bs8", 3), ("cka_linear_minibatch_bs4", 4)])
+def test_batches_without_whole_images_to_shuffle_are_refused(measure, points):
+    side = look(trace(Half(0), torch.rand(2, 2, 4, 4)), "half", ["conv"], torch.rand(3, 2, 4, 4))
+    asked = Comparison(side, side, (find(measure),), 24, "positions", points)
+    asked.check()
+    with raises(MeasureError, measure, f"an image has {points}", "cka_linear_debiased"):
+        replace(asked, permutations=9).check()
+
+
+def test_what_is_equal_but_for_rounding_is_as_similar():
+    """Of features of two values each it is whole numbers that decide, (n · overlap − a · b)²: many orders tie."""
+    measure = find("cka_linear_biased")
+    for seed in range(12):
+        generator = torch.Generator().manual_seed(seed)
+        a, b = (torch.rand(12, 1, generator=generator) < 0.4 for _ in range(2))
+        left, right = measure.prepared(1.7 * a.double() + 0.1), measure.prepared(0.3 * b.double() + 0.7)
+        orders = [torch.randperm(12, generator=generator) for _ in range(99)]
+        found = p_values({measure: float(measure.value(left, right))}, left, right, orders)[measure]
+        own, *others = (
+            (12 * int((a & b[order]).sum()) - int(a.sum()) * int(b.sum())) ** 2 for order in (torch.arange(12), *orders)
+        )
+        assert found == (1 + sum(other >= own for other in others)) / 100
+
+
+@pytest.mark.parametrize("measure", ["cka", "cka_linear_minibatch_bs6"])
+def test_batches_tie_too(measure):
+    for seed in range(8):
+        images = (torch.rand(6, 2, 1, 1, generator=torch.Generator().manual_seed(seed)) < 0.5).float()
+        one, other = (look(trace(Half(k), images[:2]), "half", ["conv"], images[:3]) for k in (0, 1))
+        asked = Comparison(one, other, (find(measure),), 6, permutations=199, seed=seed)
+        if min(images.sum(0).min(), 6 - images.sum(0).max()) < 2:
+            continue  # a single image that is unlike all others says nothing without bias
+        (found,) = compare_pairs(asked, images.split)
+        a, b = images[:, 0].flatten(), images[:, 1].flatten()
+        generator = torch.Generator().manual_seed(seed)
+        orders = [torch.arange(6), *(torch.randperm(6, generator=generator) for _ in range(199))]
+        own, *others = (round(compute(measure, a[:, None], b[order][:, None]), 6) for order in orders)
+        assert found.p_values[0][0] == (1 + sum(value >= own for value in others)) / 200
 
 
 def test_scipy_finds_the_same_share():

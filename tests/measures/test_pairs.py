@@ -115,6 +115,37 @@ def test_all_measures_take_one_pass_and_batches_of_their_own_size(networks):
     assert (minibatch.batch, minibatch.estimator, minibatch.streams) == (6, "minibatch", "batches")
 
 
+def test_rows_left_over_in_a_last_batch_are_not_used(networks):
+    a, b = (layers(network, "conv2", "pool") for network in networks)
+    (found,) = compared(a, b, "cka", batches=lambda _size: iter(IMAGES.split([N - 2, 2])))
+    expected = compute("cka", by_hand(networks[0], "conv2")[:-2], by_hand(networks[1], "pool")[:-2])
+    assert found.value("conv2", "pool") == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("seen", [N - 4, N + 4])
+@pytest.mark.parametrize("measure", ["cka", "cka_linear_debiased"])
+def test_another_number_of_images_than_was_asked_for_is_an_error(networks, measure, seen):
+    side = layers(networks[0], "pool")
+    with raises(MeasureError, f"{seen} images came", f"the {N} of the comparison"):
+        compared(side, side, measure, batches=lambda _size: iter(torch.cat([IMAGES, IMAGES])[:seen].split(8)))
+
+
+@pytest.mark.parametrize("measure", ["cka", "cka_linear_biased", "cka_rbf"])
+def test_a_network_in_double_precision_compares_with_one_in_single(networks, measure):
+    class Double(nn.Module):
+        def __init__(self, inner: nn.Module) -> None:
+            super().__init__()
+            self.inner, self.last = inner, nn.Linear(4, 2).double()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(self.inner(x.double()).mean((2, 3)))
+
+    double = Double(nn.Conv2d(3, 4, 3).double()).eval()
+    rows = double.inner(IMAGES.double()).detach().flatten(1)
+    (found,) = compared(layers(double, "inner"), layers(networks[1], "conv2"), measure)
+    assert found.values[0][0] == pytest.approx(compute(measure, rows, by_hand(networks[1], "conv2")), abs=1e-6)
+
+
 def test_a_network_with_itself_runs_once_and_is_symmetric(networks):
     runs = 0
 

@@ -96,6 +96,14 @@ def test_moments_and_rows_tell_the_same_within_the_range(p, q, n, seed, scale):
         assert 0 <= value <= (2 if name in ("procrustes_normalised", "angular_shape") else 1) + 1e-12
 
 
+@pytest.mark.parametrize("least", [-3, -4.5, -5.5])
+def test_a_layer_of_very_different_variances_is_like_itself_by_second_moments_too(least):
+    x = (draw(600, 40) * torch.logspace(0, least, 40) @ torch.linalg.qr(draw(40, 40, 1)).Q).float()
+    for name in NAMES:
+        own = 0 if not find(name).higher_is_more_similar else 1
+        assert by_moments(name, x, x) == pytest.approx(own, abs=2e-6), name
+
+
 def test_leading_directions_hold_the_share_and_one_less_does_not():
     side = prepare(draw(60, 12) * torch.logspace(0, -2, 12))
     held = side.s.square().cumsum(0) / side.s.square().sum()

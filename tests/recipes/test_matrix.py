@@ -106,6 +106,30 @@ def test_a_notebook_shows_the_heatmap(found):
         assert image.format == "PNG"
 
 
+class Half(nn.Module):
+    """A network with a layer that is always 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen, self.dead, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 1), nn.Linear(4, 10)
+        nn.init.zeros_(self.dead.weight)
+        nn.init.zeros_(self.dead.bias)
+
+    def forward(self, x):
+        x = self.seen(x)
+        return self.head((x + self.dead(x)).mean((2, 3)))
+
+
+def test_a_layer_that_says_nothing_is_a_warning_and_none_or_where_it_was_named_an_error(data):
+    given = {"data": data, "samples": 20, "example": torch.rand(2, 3, 32, 32), "measure": "cka_linear_biased"}
+    with pytest.warns(UserWarning, match=r"^dead of module:Half, cka_linear_biased: the activations are the same"):
+        found = suture.compare(Half(), A, layers=["seen:relu8", "dead:relu[8]"], **given)
+    assert found.value("dead", "relu8") is None
+    assert 0 < found.value("seen", "relu8") < 1
+    with raises(MeasureError, "dead of module:Half, cka_linear_biased: the activations are the same"):
+        suture.compare(Half(), A, layers=["seen:relu8", "dead:relu8"], **given)
+
+
 def test_what_is_wrong_is_said(data):
     with raises(MeasureError, "no measure 'ckaa'", "cka"):
         suture.compare(A, B, data=data, measure="ckaa")
@@ -120,8 +144,10 @@ def test_what_is_wrong_is_said(data):
             suture.compare(A, B, data=data, null=null)
     with raises(PlanError, "names no layers"):
         suture.compare(A, B, data=data, layers=["relu5:"])
-    with raises(CutError, "no layer 'relu99'"):
+    with raises(CutError, f"{A}: the network has no layer 'relu99'", "relu8"):
         suture.compare(A, B, data=data, layers=["relu99"])
+    with raises(CutError, f"{B}: the network has no layer 'relu99'"):
+        suture.compare(A, B, data=data, layers="relu8:relu99")
     with raises(MeasureError, "2 samples are too few"):
         suture.compare(A, B, data=data, samples=2)
     with raises(MeasureError, "no measure was named"):

@@ -43,6 +43,7 @@ P_VALUES = [[0.2, 0.01, None], [0.05, 0.04, 0.01], [None, None, None]]
     ("fields", "words"),
     [
         ({}, "unbiased, 8 batches of 256, n 2,048, flattened"),
+        ({"n": 30, "batch": 30}, "unbiased, 1 batch of 30, n 30, flattened"),
         ({"n": 2050}, "unbiased, 9 batches of up to 256, n 2,050, flattened"),
         (
             {"batch": None, "estimator": "biased", "spatial": "mean"},
@@ -152,11 +153,12 @@ def test_what_chance_gives_stands_in_brackets_and_in_a_large_matrix_is_crossed()
     assert "crossed" in figure.get_suptitle()
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (8, 16), (150, 150)])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (8, 16), (19, 19), (150, 150)])
 def test_every_size_is_a_picture_that_can_be_read(tmp_path, rows, columns):
     values = [[(row + column) / (rows + columns) for column in range(columns)] for row in range(rows)]
     long = "torchvision:" + "x" * 200
-    figure = similarity_figure(told(values, origin_a=long))
+    names = {"layers_a": [f"layer.{row}" for row in range(rows)], "layers_b": [f"features.{k}" for k in range(columns)]}
+    figure = similarity_figure(told(values, origin_a=long, **names))
     write_figure(figure, tmp_path / "h.png")
     with Image.open(tmp_path / "h.png") as image:
         assert image.format == "PNG"
@@ -166,6 +168,8 @@ def test_every_size_is_a_picture_that_can_be_read(tmp_path, rows, columns):
     pixels = axes.get_window_extent().height * 140 / figure.dpi / rows
     assert axes.get_yticklabels()[0].get_fontsize() * 140 / 72 < 1.05 * pixels
     assert long not in figure.get_suptitle().replace("\n", "")
+    assert axes.xaxis.label.get_window_extent().y0 > 0
+    assert axes.yaxis.label.get_window_extent().x0 > 0
 
 
 def test_a_heatmap_can_be_drawn_beside_others():
@@ -219,6 +223,7 @@ def test_the_page_of_named_pairs_and_permutations(tmp_path):
     assert "<td>a0</td><td>b0</td>" in text
     assert ">0.4000<" in text
     assert ">0.0100<" in text
+    assert '<th class="n">p</th>' in text
     assert "most like it in B" not in text
     text = page(tmp_path, measures=measures)
     assert '<th class="n">p</th>' in text

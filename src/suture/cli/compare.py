@@ -9,7 +9,7 @@ from suture.cli.app import app, build
 from suture.cli.groups import adding, take
 from suture.cli.stages import words
 from suture.cli.tables import compare_table
-from suture.spec.compare import SAMPLES, CompareStep
+from suture.spec.compare import MOST_PERMUTATIONS, SAMPLES, CompareStep
 from suture.spec.measures import ALIASES, MEASURES
 
 
@@ -44,7 +44,12 @@ def compare(
         ),
     ] = "flatten",
     null: Annotated[
-        int, typer.Option(min=0, help="Permutations of the samples, for p-values: 20 or more to get below 0.05")
+        int,
+        typer.Option(
+            min=0,
+            max=MOST_PERMUTATIONS,
+            help="Permutations of the images, for p-values: 20 or more to get below 0.05",
+        ),
     ] = 0,
     **given: Any,
 ) -> None:

@@ -182,16 +182,15 @@ def compare_table(result: dict[str, Any]) -> Group:
 
 
 def _pairs(result: dict[str, Any]) -> Table:
-    table = Table("layer of A", "layer of B")
-    names = []
-    for name, told in result["measures"].items():
-        table.add_column(name, justify="right")
-        names.append(name)
-        if told["permutations"]:
-            table.add_column("p", justify="right")
-            names.append(f"{name}__p")
+    """A row a pair and measure, so that any number of measures fits."""
+    table = Table("layer of A", "layer of B", "measure")
+    endings = ("", "__p") if any(told["permutations"] for told in result["measures"].values()) else ("",)
+    for ending in endings:
+        table.add_column("p" if ending else "value", justify="right", no_wrap=True)
     for pair in result["pairs"]:
-        table.add_row(Text(pair["a"]), Text(pair["b"]), *(similarity.measured(pair[name]) for name in names))
+        for name in result["measures"]:
+            numbers = (similarity.measured(pair[name + ending]) for ending in endings)
+            table.add_row(Text(pair["a"]), Text(pair["b"]), name, *numbers)
     return table
 
 

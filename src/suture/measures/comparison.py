@@ -28,9 +28,9 @@ class Comparison:
 
     Without ``pairs`` that is every layer of one with every layer of the other; a pair that a measure cannot compare
     is then None. A pair that is named must be comparable. ``spatial`` says what a sample is, and ``points`` how many
-    positions of an image are samples where they are positions, drawn by ``seed``. With ``permutations`` every value
-    has a p-value. ``watch`` hears of layers that say nothing. ``memory`` is how many bytes the activations of one pass
-    may take, and what is kept of all layers.
+    positions of an image are samples where they are positions, drawn by ``seed``. With ``permutations``, of images,
+    every value has a p-value. ``watch`` hears of layers that say nothing. ``memory`` is how many bytes the activations
+    of one pass may take, and what is kept of all layers.
     """
 
     a: Layers
@@ -116,11 +116,23 @@ class Comparison:
         """Raises MeasureError, before any work, for what cannot be compared or does not fit the memory."""
         self.wanted  # noqa: B018
         self.batch  # noqa: B018
+        self._check_null()
         for k, name in self.layers("rows"):
             what = f"the activations of {name} of {self.side(k).origin} take"
             self._fit(what, partial(_bytes, self.width(k, name)))
         names = " and ".join(m.name for m in self.measures if self.way(m) == "rows")
         self._fit(f"what {names} keep of all the layers takes", self._kept)
+
+    def _check_null(self) -> None:
+        """Whole images are shuffled, which takes two or more of them in a batch."""
+        rows, by_batches = self.batch_rows, [each.name for each in self.measures if each.streams == "batches"]
+        if self.permutations and by_batches and (rows % self.points or rows < 2 * self.points):
+            raise MeasureError(
+                f"{by_batches[0]} has batches of {rows} samples, and an image has {self.points}: "
+                "the images of a batch cannot be shuffled",
+                expected="two whole images or more in a batch",
+                instead="cka_linear_debiased, which has no batches, or fewer --samples",
+            )
 
     def side(self, k: int) -> Layers:
         return (self.a, self.b)[k]

@@ -12,7 +12,7 @@ from torch import Tensor
 from suture.errors import MeasureError
 from suture.measures.comparison import Comparison, Way
 from suture.measures.measure import Family, Measure, named, not_finite, nothing_varies
-from suture.measures.null import p_values
+from suture.measures.null import p_values, shuffled
 from suture.measures.passes import Pass
 from suture.measures.similarity import Similarity
 
@@ -32,9 +32,9 @@ class Found:
 
     @cached_property
     def _orders(self) -> list[Tensor]:
-        """The permutations of all samples, the same for every pair."""
-        generator = torch.Generator().manual_seed(self.asked.seed)
-        return [torch.randperm(self.asked.n, generator=generator) for _ in range(self.asked.permutations)]
+        """The permutations of all images, as orders of their samples; the same for every pair."""
+        asked, generator = self.asked, torch.Generator().manual_seed(self.asked.seed)
+        return [shuffled(asked.images, asked.points, generator) for _ in range(asked.permutations)]
 
     def refuse(self, error: MeasureError, where: str) -> None:
         """Raises the error of a named pair; any other is said, and its values are left out."""

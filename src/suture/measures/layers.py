@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from suture.errors import MeasureError
+from suture.errors import CutError, MeasureError
 from suture.graph import Traced, untouched
 from suture.measures.measure import Shape
 from suture.spec.cut import Cut
@@ -37,7 +37,12 @@ def look(traced: Traced, origin: str, names: Sequence[str], images: Tensor) -> L
     """
     layers = Layers(origin, traced, {}, {})
     with torch.no_grad(), untouched(traced.network, False):
-        found: dict[str, Tensor] = traced.tap(names)(images.to(layers.device))
+        try:
+            tap = traced.tap(names)
+        except CutError as error:
+            told = f"{origin}: {error.given}"
+            raise type(error)(told, expected=error.expected, instead=error.instead) from error
+        found: dict[str, Tensor] = tap(images.to(layers.device))
     for name, value in found.items():
         if value.dim() < 2 or len(value) != len(images) or not value.is_floating_point():
             raise MeasureError(

@@ -91,7 +91,7 @@ class Measure:
                 instead=f"--samples {self.least}, or more rows in Python",
             )
         if n % self.divisible:
-            whole = n // self.divisible * self.divisible
+            whole = max(n // self.divisible, 1) * self.divisible
             return MeasureError(
                 f"{self.name} of {n} samples, which make no whole batches of {self.divisible}",
                 expected=f"a multiple of {self.divisible}",

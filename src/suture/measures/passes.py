@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from suture.errors import MeasureError
 from suture.graph import untouched
 from suture.measures.comparison import Comparison
 from suture.measures.spatial import Rows, draw_points
@@ -57,7 +58,7 @@ class Pass:
             asked.layers(way) if streaming else [] for way in ("batches", "moments", "entries")
         )
         self.places = kept
-        self.batch_sums = BatchSums(asked.permutations, asked.seed)
+        self.batch_sums = BatchSums(asked.permutations, asked.seed, asked.points)
         self.moment_sums = MomentSums()
         self.entry_sums = EntrySums()
         self.readers = {}
@@ -87,6 +88,7 @@ class Pass:
                 taps[slot] = layers.traced.tap(reader.rows, reader)
             seen = 0
             for images in batches(asked.batch):
+                self._check(seen + len(images) <= asked.images, seen + len(images))
                 taken: dict[int, dict[str, Taken]] = {}
                 for slot, reader in self.readers.items():
                     reader.points, reader.start = points[seen : seen + len(images)], seen * asked.points
@@ -94,18 +96,27 @@ class Pass:
                 self._add(taken)
                 seen += len(images)
                 advance(f"{seen} images", len(images))
+            self._check(seen == asked.images, seen)
 
     def rows(self, k: int, name: str) -> Tensor:
         """All rows of a layer that was to be kept, (n, d)."""
         return self.readers[self.asked.slot(k)].kept[name]
+
+    def _check(self, right: bool, seen: int) -> None:
+        if not right:
+            raise MeasureError(
+                f"{seen} images came in batches",
+                expected=f"the {self.asked.images} of the comparison",
+                instead=f"Comparison(..., images={seen})",
+            )
 
     def _add(self, taken: Mapping[int, Mapping[str, Taken]]) -> None:
         def of(places: list[Place], k: int) -> dict[str, Taken]:
             return {name: taken[self.asked.slot(k)][name] for side, name in places if side == k}
 
         if self.grams:
-            found = ([one.grams for one in of(self.grams, k).values() if one.grams is not None] for k in (0, 1))
-            self.batch_sums.update(*found)
+            grams = ([one.grams for one in of(self.grams, k).values() if one.grams is not None] for k in (0, 1))
+            self.batch_sums.update(*grams)
         if self.moments:
             rows = ([one.rows for one in of(self.moments, k).values() if one.rows is not None] for k in (0, 1))
             self.moment_sums.update(*rows)

@@ -28,7 +28,8 @@ class Similarity:
     None stands for a pair that the measure cannot compare, or that was not asked for. ``origin_a`` and ``origin_b``
     name the networks. Which variant of the measure it is say ``estimator``, ``streams`` (both as in ``Measure``),
     ``batch``, the rows of a batch where it goes by batches, and ``spatial``, what was done with maps. ``p_values`` are,
-    like ``values``, the shares of ``permutations`` of the samples of B (and the values themselves) that are as similar.
+    like ``values``, the shares of ``permutations`` of the images of B (and the values themselves) that are as similar;
+    of a measure that goes by batches they are of the images within each.
     """
 
     measure: str

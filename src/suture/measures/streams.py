@@ -10,9 +10,11 @@ from suture.errors import MeasureError
 from suture.measures.functional import minibatch, moments
 from suture.measures.functional.minibatch import Sums
 from suture.measures.measure import not_finite, nothing_varies
+from suture.measures.null import shuffled
 
 Grams = list[tuple[Tensor, Tensor]]  # of each batch: a U-centred Gram matrix (m, m), and its square before centring
 FAINT = 1e-4
+SLACK = 1e-6  # CKA of float32 Gram matrices is the same but for rounding
 
 
 class Gramian:
@@ -51,9 +53,13 @@ def _gram(X: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class BatchSums:
-    """Minibatch CKA of all layers of A with all of B, and of ``permutations`` of the samples of B within each batch."""
+    """Minibatch CKA of all layers of A with all of B, and of ``permutations`` of the images of B within each batch.
 
-    def __init__(self, permutations: int, seed: int) -> None:
+    An image has so many ``points``, rows that stay together.
+    """
+
+    def __init__(self, permutations: int, seed: int, points: int = 1) -> None:
+        self._points = points
         self._sums: Sums | None = None
         self._null: Tensor | None = None
         self._permutations = permutations
@@ -62,6 +68,8 @@ class BatchSums:
     def update(self, a: Sequence[Grams], b: Sequence[Grams]) -> None:
         for batch in range(len(a[0])):
             x, y = (torch.stack([grams[batch][0] for grams in side]) for side in (a, b))
+            dtype = torch.promote_types(x.dtype, y.dtype)  # of a network in float64 and one in float32
+            x, y = x.to(dtype), y.to(dtype)
             raw = (torch.stack([grams[batch][1] for grams in side]) for side in (a, b))
             self._sums = minibatch.update(self._sums, x, y, *raw)
             if self._permutations:
@@ -69,7 +77,8 @@ class BatchSums:
 
     def _permute(self, x: Tensor, y: Tensor) -> None:
         m = x.shape[-1]
-        orders = (torch.randperm(m, generator=self._generator).to(y.device) for _ in range(self._permutations))
+        images = m // self._points
+        orders = (shuffled(images, self._points, self._generator).to(y.device) for _ in range(self._permutations))
         flat = x.flatten(1)
         found = [flat @ y[:, order][:, :, order].flatten(1).T for order in orders]
         null = torch.stack(found).double().cpu() / (m - 3)
@@ -84,7 +93,8 @@ class BatchSums:
         """Of the permutations, and the samples as they are, the share that is as similar: (A, B)."""
         assert self._sums is not None
         assert self._null is not None
-        return (1 + (self._null >= self._sums.xy).sum(0)).double() / (1 + self._permutations)
+        slack = SLACK * (self._sums.xx[:, None] * self._sums.yy).sqrt()
+        return (1 + (self._null >= self._sums.xy - slack).sum(0)).double() / (1 + self._permutations)
 
     def faults(self) -> tuple[list[MeasureError | None], list[MeasureError | None]]:
         """Why a layer of A, and of B, has no values; None where it has."""

@@ -1,5 +1,6 @@
 """The verbs of ``import suture``, for programs and notebooks."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -21,6 +22,7 @@ from suture.recipes.execute import execute
 from suture.recipes.matrix import SimilarityMatrix
 from suture.recipes.read import find_recipe, read_recipe
 from suture.recipes.staged import train_in_place
+from suture.runs import Watch
 from suture.spec.at import Pair
 from suture.spec.compare import SAMPLES, SpatialHandling
 from suture.spec.cut import Cut
@@ -71,6 +73,11 @@ def load_hybrid(
     return store.load(Path(folder), [parent(network, example) for network in networks])
 
 
+class _Warning(Watch):
+    def say(self, text: str) -> None:
+        warnings.warn(text, stacklevel=2)
+
+
 def compare(
     a: str | nn.Module,
     b: str | nn.Module,
@@ -94,7 +101,8 @@ def compare(
     block cut of ``a`` is compared with every one of ``b``, or what the adapter of a hybrid ``a`` gives with the
     activation of ``b`` whose place it takes. Of maps every entry is a feature (``spatial`` flatten), or the mean of
     each channel over the grid (mean), or the samples are points of the images (positions). ``null`` permutations of
-    the samples give p-values.
+    the images give p-values. A layer that says nothing, being constant or not finite, has None for values, and a
+    warning says so; where pairs were named it is an error.
 
     Networks are source strings or modules, which stay as they are; one that did not come from ``load`` needs an
     ``example`` batch of its input, and sees images in [0, 1]. Raises MeasureError, CutError, PlanError, DataError.
@@ -113,6 +121,7 @@ def compare(
         spatial=spatial,
         permutations=null,
         seed=seed,
+        watch=_Warning(),
     )
     found = compare_pairs(asked, lambda size: images_of(images, size))
     matrices = {one.measure: SimilarityMatrix.of(one) for one in found}

@@ -18,7 +18,8 @@ def variant(told: Told) -> str:
     words = [f"n {told['n']:,}", SPATIAL[told["spatial"]]]
     if batch:
         count, rest = divmod(told["n"], batch)
-        words = ["unbiased", f"{count + bool(rest)} batches of {'up to ' if rest else ''}{batch:,}", *words]
+        batches = "1 batch of" if count + bool(rest) == 1 else f"{count + bool(rest)} batches of"
+        words = ["unbiased", f"{batches} {'up to ' if rest else ''}{batch:,}", *words]
     elif told["estimator"]:
         words.insert(0, told["estimator"])
     if not told["higher_is_more_similar"]:
@@ -59,7 +60,7 @@ def looked_at(result: Told) -> str:
 
 
 def by_chance(told: Told, row: int, column: int) -> bool:
-    """Whether permutations say that chance gives as much."""
+    """Whether permutations leave it open that chance gives as much."""
     p_values = told["p_values"]
     return p_values is not None and p_values[row][column] is not None and p_values[row][column] >= LEVEL
 
@@ -68,7 +69,7 @@ def chance(told: Told) -> str:
     """What the permutations say of a matrix, in which brackets mark what ``by_chance`` finds."""
     rows, columns = range(len(told["layers_a"])), range(len(told["layers_b"]))
     if any(by_chance(told, row, column) for row in rows for column in columns):
-        return f"in brackets: chance gives as much, p of {LEVEL} or more"
+        return f"in brackets: p of {LEVEL} or more"
     return f"every p is below {LEVEL}"
 
 

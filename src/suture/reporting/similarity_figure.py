@@ -19,8 +19,8 @@ def similarity_figure(told: Told, axes: Axes | None = None) -> Figure:
     """A grid of one measure, in ``axes`` where some are given: A upward and B to the right, from the input on.
 
     The more alike, the brighter: from 0 to 1 for a similarity, over its own range for a distance. The best match of
-    each layer of A is framed; a pair without a value is grey; where permutations say that chance gives as much, the
-    number stands in brackets, or a cross in the cell.
+    each layer of A is framed; a pair without a value is grey; where permutations leave it open that chance gives as
+    much, the number stands in brackets, or a cross in the cell.
     """
     rows, columns = told["layers_a"], told["layers_b"]
     cell = float(np.clip(12 / max(len(rows), len(columns)), 0.1, 0.5))
@@ -30,7 +30,7 @@ def similarity_figure(told: Told, axes: Axes | None = None) -> Figure:
         letters = 0.6 * size / 72
         beside, below = (letters * max(map(len, names)) for names in (rows, columns))
         width = max(cell * len(columns) + beside + 2.4, 6.0)
-        whole = width, max(cell * len(rows), 1.4) + below + 2.0
+        whole = width, max(cell * len(rows), 1.4) + below + 2.2
         axes = Figure(figsize=whole, layout="compressed").subplots()
     figure = cast(Figure, axes.get_figure(root=True))
     low, high = _range(told)
@@ -48,7 +48,8 @@ def similarity_figure(told: Told, axes: Axes | None = None) -> Figure:
     for row, column in enumerate(best_matches(told)):
         if column is not None:
             corner = column - 0.5, row - 0.5
-            axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=ACCENT, linewidth=line))
+            frame = Rectangle(corner, 1, 1, fill=False, edgecolor=ACCENT, linewidth=line, clip_on=False, zorder=3)
+            axes.add_patch(frame)
     kind = "similarity" if told["higher_is_more_similar"] else "distance"
     figure.colorbar(image, ax=axes, label=kind, shrink=0.8, aspect=30, pad=0.02)
     return figure
@@ -75,7 +76,7 @@ def _range(told: Told) -> tuple[float, float]:
 
 
 def _write(axes: Axes, told: Told, low: float, high: float, cell: float) -> None:
-    """Numbers where the cells have room for them, else crosses where chance gives as much."""
+    """Numbers where the cells have room for them, else crosses where chance may give as much."""
     crosses = []
     for (row, column), value in np.ndenumerate(_grid(told)):
         chance = by_chance(told, row, column)

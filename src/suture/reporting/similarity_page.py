@@ -13,9 +13,10 @@ TEMPLATE = """<!doctype html>
 <h1>How alike are the layers of {{ result.a }} and {{ result.b }}?</h1>
 <p class="lead">{{ looked_at }}.</p>
 {% if result.pairs %}<div class="wide"><table>
-<tr><th>layer of A</th><th>layer of B</th>{% for name in names %}<th class="n">{{ name }}</th>{% endfor %}</tr>
+<tr><th>layer of A</th><th>layer of B</th>{% for heading in columns.values() %}<th class="n">{{ heading }}</th>
+{% endfor %}</tr>
 {% for pair in result.pairs %}<tr><td>{{ pair.a }}</td><td>{{ pair.b }}</td>
-{% for name in names %}<td class="n">{{ measured(pair[name]) }}</td>{% endfor %}</tr>
+{% for name in columns %}<td class="n">{{ measured(pair[name]) }}</td>{% endfor %}</tr>
 {% endfor %}</table></div>
 {% endif %}{% for one in shown %}<h2>{{ one.name }}</h2>
 <p>{{ one.variant }}.</p>
@@ -44,10 +45,8 @@ def similarity_page(result: dict[str, Any], recipe: str, plots: Path) -> str:
         }
         for name, told in result["measures"].items()
     ]
-    names = [
-        name
-        for measure, told in result["measures"].items()
-        for name in ((measure, f"{measure}__p") if told["permutations"] else (measure,))
-    ]
-    told = {"looked_at": looked_at(result), "names": names, "shown": shown, "measured": measured}
+    columns: dict[str, str] = {}
+    for name, told in result["measures"].items():
+        columns |= {name: name, f"{name}__p": "p"} if told["permutations"] else {name: name}
+    told = {"looked_at": looked_at(result), "columns": columns, "shown": shown, "measured": measured}
     return rendered(TEMPLATE, result=result, recipe=recipe, **told)

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from suture.errors import SutureError
 from suture.spec.layers import LayerChoice, layer_entry, read_layers
-from suture.spec.measures import measure_name
+from suture.spec.measures import NumberError, measure_name
 from suture.spec.step import Count, SourceText, Step
 
 SpatialHandling = Literal["flatten", "mean", "positions"]
@@ -21,12 +21,23 @@ def _entry(given: Any) -> str:
         raise ValueError(error.line) from error
 
 
+def _name(given: str) -> str:
+    try:
+        return measure_name(given)
+    except NumberError as error:
+        told = f"{given!r}: {error}; expected a number in that range; instead {error.usual}"
+        raise ValueError(told) from error
+
+
 def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise ValueError("no measure was named; expected one or more; instead cka")
     return tuple(dict.fromkeys(names))
 
 
 Entry = Annotated[str, BeforeValidator(_entry), WithJsonSchema({"type": "string"}, mode="validation")]
-Name = Annotated[str, AfterValidator(measure_name)]
+Name = Annotated[str, AfterValidator(_name)]
+Names = Annotated[tuple[Name, ...], AfterValidator(_once), Field(json_schema_extra={"minItems": 1})]
 
 
 class CompareStep(Step):
@@ -38,7 +49,7 @@ class CompareStep(Step):
 
     ``samples`` is how many are looked at, the first images where the file order is random, else drawn by the seed.
     Of maps every entry is a feature (flatten), or every channel, as its mean over the grid (mean), or at points drawn
-    by the seed, which are then the samples (positions). ``permutations`` is how many of the samples give the p-values;
+    by the seed, which are then the samples (positions). ``permutations`` is how many of the images give the p-values;
     0 gives none (``null`` is no key in YAML).
     """
 
@@ -46,7 +57,7 @@ class CompareStep(Step):
     a: SourceText
     b: SourceText
     layers: tuple[Entry, ...] = ()
-    measure: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_once)] = (measure_name("cka"),)
+    measure: Names = (measure_name("cka"),)
     split: Literal["train", "val", "test"] = "test"
     samples: Count = SAMPLES
     spatial: SpatialHandling = "flatten"

@@ -8,6 +8,9 @@ from suture.measures.measure import LINEAR, Invariance, register
 
 # Correlations that are 1 but for rounding.
 SAME = 1e-9
+# Where all are as near to 1, weights matter no more than this. Second moments of directions of very different variances
+# are off by so much at most.
+NEAR = 1e-4
 SCALED: tuple[Invariance, ...] = ("translation", "isotropic scaling")
 
 
@@ -112,7 +115,7 @@ def _weighted(correlations: Tensor, variates: Tensor, side: Spectrum) -> Tensor:
     """``variates`` (m, r) are in the basis U of the side, where its columns are diag(s) Vᵀ."""
     assert side.v is not None
     ones = int((correlations > 1 - SAME).sum())
-    if 1 < ones < len(correlations):
+    if 1 < ones < len(correlations) and correlations[-1] < 1 - NEAR:
         raise MeasureError(
             f"{ones} of the {len(correlations)} correlations are 1: no variates, and so no weights, are theirs alone",
             expected="at most one correlation of 1, or all: more samples than features of X and Y together",

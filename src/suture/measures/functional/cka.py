@@ -75,7 +75,7 @@ INNER = Family(
 
 @register("cka_linear_biased", INNER, higher_is_more_similar=True, estimator="biased", streams="moments")
 def biased(x: Centred | Settled, y: Centred | Settled, common: Tensor) -> Tensor:
-    """‖YᵀX‖² / (‖XᵀX‖ ‖YᵀY‖) of column-centred X (n, p) and Y (n, q), Frobenius norms: Kornblith 2019, eq. 3.
+    """‖YᵀX‖² / (‖XᵀX‖ ‖YᵀY‖) of column-centred X (n, p) and Y (n, q), Frobenius norms: Kornblith 2019, eq. 4.
 
     Range [0, 1], 1 for the same up to the invariances: translation, isotropic scaling, orthogonal maps. The ratio of
     biased HSIC estimates with K = XXᵀ (arXiv 1905.00414). Limits: with more features than samples it comes near 1 for

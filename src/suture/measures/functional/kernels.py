@@ -71,7 +71,7 @@ def cosines(X: Tensor, centre: bool) -> Tensor:
     one, other = torch.triu_indices(len(found), len(found), 1, device=found.device)
     least, most = found[one, other].aminmax()
     if not most - least > ROUNDING:
-        raise nothing_varies("all samples point the same way, or at equal angles to each other")
+        raise nothing_varies("all samples are equally far apart by their angles, as where all are the same")
     return found
 
 
