@@ -49,6 +49,7 @@ def test_arrays_of_any_order_are_read_and_not_written_to(pair, other):
         ("cka_linear_biased", np.eye(5), np.eye(5) * 1j, "complex128"),
         ("cka_linear_biased", np.eye(5), [["a"] * 3] * 5, "Y of cka_linear_biased is no matrix of numbers"),
         ("cka_linear_biased", np.eye(2), np.eye(2), "2 samples are too few"),
+        ("cka_linear_biased", np.eye(1), np.eye(1), "1 sample is too few"),
         ("cka_linear_debiased", np.eye(3), np.eye(3), "4 or more"),
         ("l2", np.eye(5), np.zeros((5, 4)), "the shapes are 5 and 4"),
         ("cca_mean", np.eye(5), np.zeros((5, 2)), "7 samples or more"),

@@ -192,7 +192,7 @@ def test_less_memory_takes_more_passes_and_tells_the_same(networks):
             ("the activations of conv1 of small", "--samples 23", "24 samples"),
         ),
         (4 * 4 * 64 - 1, "cka_linear_debiased", ("--layers with smaller or fewer layers",)),
-        (8 * N * N * 5, "cka_rbf", ("what cka_rbf_t1_debiased keep of all the layers", "--samples ")),
+        (8 * N * N * 13, "cka_rbf", ("what cka_rbf_t1_debiased keep of all the layers", "--samples ")),
     ],
 )
 def test_what_does_not_fit_is_refused_before_any_image_is_seen(networks, memory, measure, told):
@@ -212,6 +212,14 @@ def test_samples_that_are_told_fit(networks):
     with raises(MeasureError, "--samples 10"):
         Comparison(side, side, (find("cka_linear_debiased"),), N, memory=memory).check()
     Comparison(side, side, (find("cka_linear_debiased"),), 10, memory=memory).check()
+
+
+@pytest.mark.parametrize("measure", ["knn", "rsa", "cka_rbf", "dcor"])
+def test_all_pairs_of_too_many_samples_are_refused_though_little_of_them_is_kept(networks, measure):
+    side = layers(networks[0], "pool")
+    with raises(MeasureError, find(measure).name, "50,000 samples", "--samples "):
+        Comparison(side, side, (find(measure),), 50_000).check()
+    Comparison(side, side, (find(measure),), 2048).check()
 
 
 def test_what_streams_fits_however_many_samples_there_are(networks):

@@ -96,6 +96,8 @@ def test_a_plot_is_a_figure_and_a_file_of_the_kind_that_its_name_says(found, tmp
         found.plot(tmp_path / "a.txt")
     with raises(UsageError, "kind of picture"):
         found.plot("plot")
+    with raises(UsageError, "there is no folder", "for a.png", 'plot("a.png")'):
+        found.plot(tmp_path / "none" / "a.png")
     assert not (tmp_path / "a.txt").exists()
 
 

@@ -201,9 +201,10 @@ class Comparison:
 
     def _kept(self, n: int) -> int:
         """Bytes of prepared layers: of one family after the other, where one pass has the rows of all."""
-        places = {(self.slot(k), name): self.width(k, name) for k, name in self.layers("rows")}
-        sizes = [sum(family.size(n, width) for width in places.values()) for family in self.families]
-        return (max if len(self.passes) == 1 else sum)(sizes) if sizes else 0
+        widths = {(self.slot(k), name): self.width(k, name) for k, name in self.layers("rows")}.values()
+        sizes = [sum(family.size(n, width) for width in widths) for family in self.families]
+        work = max((family.work(n, width) for family in self.families for width in widths), default=0)
+        return work + (max if len(self.passes) == 1 else sum)(sizes) if sizes else 0
 
     def _fit(self, what: str, size: Callable[[int], int]) -> None:
         if size(self.n) > self.memory:

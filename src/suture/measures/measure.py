@@ -26,7 +26,8 @@ class Family:
 
     ``prepare`` takes X (n, d) to a side, with all that needs one matrix alone, so that every pair of many layers costs
     one preparation a layer; ``relate`` takes two sides to what the measures compare. ``permuted`` is the side of
-    X[order], without preparing it anew. ``size`` is how many bytes a side of n rows and d columns takes, about.
+    X[order], without preparing it anew. ``size`` is how many bytes a side of n rows and d columns takes, about, and
+    ``work`` how many more preparing it.
 
     Where the second moments are enough, ``settle`` takes the products of the centred columns XᵀX (d, d), in float64,
     to a side, and ``cross`` two such sides and XᵀY (p, q) to what they have in common. Neither looks at n.
@@ -36,6 +37,7 @@ class Family:
     relate: Callable[[Any, Any], Any]
     permuted: Callable[[Any, Tensor], Any]
     size: Callable[[int, int], int]
+    work: Callable[[int, int], int] = lambda _n, _d: 0
     settle: Callable[[Tensor], Any] | None = None
     cross: Callable[[Any, Any, Tensor], Any] | None = None
 
@@ -86,7 +88,7 @@ class Measure:
         """Why n samples of these shapes (without the sample axis) cannot be compared; None where they can."""
         if n < self.least:
             return MeasureError(
-                f"{n} samples are too few for {self.name}",
+                f"{n} {'sample is' if n == 1 else 'samples are'} too few for {self.name}",
                 expected=f"{self.least} or more",
                 instead=f"--samples {self.least}, or more rows in Python",
             )

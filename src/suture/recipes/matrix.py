@@ -26,7 +26,7 @@ class SimilarityMatrix(Similarity):
         """The heatmap, in ``ax`` where one is given, written to ``path`` (.png, .svg or .pdf) where that is.
 
         A and B run from the input on, upward and to the right; the best match of each layer of A is framed. Raises
-        UsageError for a path that ends otherwise.
+        UsageError for a path that ends otherwise, or of a folder that is not there.
         """
         from suture.reporting.figures import PICTURES, write_figure
         from suture.reporting.similarity_figure import similarity_figure
@@ -36,6 +36,12 @@ class SimilarityMatrix(Similarity):
                 f"{path} does not say what kind of picture it is",
                 expected=f"a path that ends with {', '.join(PICTURES)}",
                 instead=f'plot("{Path(path).with_suffix(".png")}")',
+            )
+        if path is not None and not Path(path).parent.is_dir():
+            raise UsageError(
+                f"there is no folder {Path(path).parent} for {Path(path).name}",
+                expected="a path in a folder that is there",
+                instead=f'plot("{Path(path).name}"), or make the folder first',
             )
         figure = similarity_figure(self._told(), ax)
         if path is not None:

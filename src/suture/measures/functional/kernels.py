@@ -15,11 +15,19 @@ EPS = torch.finfo(torch.float64).eps
 ROUNDING = 1e-12
 # Entries that are equal but for rounding are to be equal where their order counts.
 DIGITS = 12
+# Matrices of all pairs that are there at once while one is prepared: up to 8 of the ranks of RSA.
+WORK = 8
 
 
 def cosine_of(prepare: Callable[[Tensor], Tensor]) -> Family:
     """The family whose sides are (n, n) matrices of norm 1, and whose value is their inner product."""
-    return Family(prepare=prepare, relate=_inner, permuted=_permuted, size=lambda n, _d: 8 * n * n)
+    return Family(
+        prepare=prepare,
+        relate=_inner,
+        permuted=_permuted,
+        size=lambda n, _d: 8 * n * n,
+        work=lambda n, _d: WORK * 8 * n * n,
+    )
 
 
 def value(_x: Any, _y: Any, common: Tensor) -> Tensor:

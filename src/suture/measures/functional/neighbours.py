@@ -5,7 +5,7 @@ from functools import cache, partial
 import torch
 from torch import Tensor
 
-from suture.measures.functional.kernels import DIGITS, cosines
+from suture.measures.functional.kernels import DIGITS, WORK, cosines
 from suture.measures.measure import Family, register
 
 
@@ -32,7 +32,11 @@ def permuted(x: Tensor, order: Tensor) -> Tensor:
 @cache
 def family(k: float) -> Family:
     return Family(
-        prepare=partial(nearest, int(k)), relate=shared, permuted=permuted, size=lambda n, _d: 8 * n * min(int(k), n)
+        prepare=partial(nearest, int(k)),
+        relate=shared,
+        permuted=permuted,
+        size=lambda n, _d: 8 * n * min(int(k), n),
+        work=lambda n, _d: WORK * 8 * n * n,
     )
 
 
