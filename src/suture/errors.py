@@ -21,7 +21,7 @@ Every error says three things: what was given, what was expected, and what to ty
 import difflib
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 
 class SutureError(Exception):
@@ -42,6 +42,10 @@ class SutureError(Exception):
     def line(self) -> str:
         """All of it in one line."""
         return " ".join(f"{self.given}; expected {self.expected}; instead {self.instead}".split())
+
+    def of(self, where: str) -> Self:
+        """The same, told of ``where`` it is: a network, a layer."""
+        return type(self)(f"{where}: {self.given}", expected=self.expected, instead=self.instead)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Errors come back whole from other processes; what Exception does by itself loses the keywords."""

@@ -54,7 +54,7 @@ def test_unrelated_matrices_share_as_many_as_chance_has_it():
 
 def test_of_k_or_k_plus_1_samples_all_are_neighbours_which_says_nothing():
     for n in (10, 11):
-        with raises(MeasureError, f"too few for mutual_knn_k10_cosine", "12 or more"):
+        with raises(MeasureError, "too few for mutual_knn_k10_cosine", "12 or more"):
             compute("knn", draw(n, 4, 0), draw(n, 4, 1))
     assert compute("knn", draw(12, 4, 0), draw(12, 4, 1)) < 1
     assert find("jaccard_knn_k3_cosine").least == 5

@@ -114,7 +114,7 @@ def test_every_mistake_about_networks_is_told_at_its_line():
         (10, "at.1: the network has no layer 'layer9'"),
         (13, "stages.1.moves: the last 9 stages of backbone1, which has 4"),
         (14, "a: zoo:tiny10 has no weights of its own"),
-        (16, "layers.1: the network has no layer 'rel'"),
+        (16, "layers.1: zoo:tiny10-a: the network has no layer 'rel'"),
         (19, "over.at.0: left out: the network has no layer 'relux'"),
         (20, "over.at.1: left out: the network has no layer 'reluz'"),
         (21, "is no finished run"),

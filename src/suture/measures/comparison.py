@@ -12,7 +12,7 @@ from suture.errors import MeasureError
 from suture.measures.functional import moments
 from suture.measures.functional.minibatch import MOST
 from suture.measures.layers import Layers
-from suture.measures.measure import Family, Measure, named
+from suture.measures.measure import Family, Measure
 from suture.measures.spatial import Rows, rows_of, width
 from suture.runs import Watch
 from suture.spec.compare import SpatialHandling
@@ -77,7 +77,7 @@ class Comparison:
                     refused[measure.name, pair] = error
         if refused and (self.pairs or not any(found.values())):
             (_, (x, y)), error = min(refused.items(), key=lambda item: 0 if self.pairs else self._size(item[0][1]))
-            raise named(error, f"{x}:{y}" if self.pairs else f"no layers can be compared, as {x}:{y}")
+            raise error.of(f"{x}:{y}" if self.pairs else f"no layers can be compared, as {x}:{y}")
         return found
 
     @cached_property

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from suture.errors import MeasureError
-from suture.measures.measure import find, named
+from suture.measures.measure import find
 
 
 @torch.no_grad()
@@ -33,11 +33,11 @@ def compute(name: str, X: Any, Y: Any) -> float:
         try:
             sides.append(measure.prepared(matrix))
         except MeasureError as error:
-            raise named(error, f"{what} of {measure.name}") from error
+            raise error.of(f"{what} of {measure.name}") from error
     try:
         return float(measure.value(*sides))
     except MeasureError as error:
-        raise named(error, f"{measure.name} of X and Y") from error
+        raise error.of(f"{measure.name} of X and Y") from error
 
 
 def _matrix(given: Any, what: str) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from suture.errors import MeasureError
 from suture.measures.comparison import Comparison, Way
-from suture.measures.measure import Family, Measure, named, not_finite, nothing_varies
+from suture.measures.measure import Family, Measure, not_finite, nothing_varies
 from suture.measures.null import p_values, shuffled
 from suture.measures.passes import Pass
 from suture.measures.similarity import Similarity
@@ -38,7 +38,7 @@ class Found:
 
     def refuse(self, error: MeasureError, where: str) -> None:
         """Raises the error of a named pair; any other is said, and its values are left out."""
-        told = named(error, where)
+        told = error.of(where)
         if self.asked.pairs:
             raise told from error
         self._first = self._first or told

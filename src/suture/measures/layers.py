@@ -40,8 +40,7 @@ def look(traced: Traced, origin: str, names: Sequence[str], images: Tensor) -> L
         try:
             tap = traced.tap(names)
         except CutError as error:
-            told = f"{origin}: {error.given}"
-            raise type(error)(told, expected=error.expected, instead=error.instead) from error
+            raise error.of(origin) from error
         found: dict[str, Tensor] = tap(images.to(layers.device))
     for name, value in found.items():
         if value.dim() < 2 or len(value) != len(images) or not value.is_floating_point():

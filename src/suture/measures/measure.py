@@ -201,11 +201,6 @@ def _found(name: str) -> Measure:
     return Measure(name=name, family=family, compare=compare, batch=batch, divisible=batch or 1, **declared)
 
 
-def named(error: MeasureError, where: str) -> MeasureError:
-    """The same, told of ``where`` it is."""
-    return MeasureError(f"{where}: {error.given}", expected=error.expected, instead=error.instead)
-
-
 def not_finite() -> MeasureError:
     return MeasureError(
         "some of the activations are not finite numbers",

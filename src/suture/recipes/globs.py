@@ -13,7 +13,7 @@ def matched(side: Parent, patterns: Sequence[str]) -> list[str]:
     """The layers that match one of the patterns, in the order of the network: every pattern must match some.
 
     A pattern with one of * ? [ stands for block cuts, by name or alias, or where it matches none, for every legal
-    cut; any other is taken as the name of a value that the network computes. Raises CutError.
+    cut; any other is the name of a value that the network computes. Raises CutError.
     """
     fine = side.traced.cuts(fine=True)
     found = dict.fromkeys(name for pattern in patterns for name in _matching(side, fine, pattern))
@@ -23,6 +23,10 @@ def matched(side: Parent, patterns: Sequence[str]) -> list[str]:
 
 def _matching(side: Parent, fine: Sequence[Cut], pattern: str) -> list[str]:
     if not WILD & set(pattern):
+        try:
+            side.traced.describe(pattern)
+        except CutError as error:
+            raise error.of(side.origin) from error
         return [pattern]
     for cuts in (side.cuts, fine):
         if names := [cut.name for cut in cuts if any(fnmatchcase(name, pattern) for name in (cut.name, *cut.aliases))]:
