@@ -158,6 +158,7 @@ def main() -> None:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, 1 thread used",
         "versions": versions() | {name: version(name) for name in ("pytorch-cka", "torch-cka", "torchvision")},
     }
+    hand.pool.shutdown()
     print(json.dumps(result, indent=2))
     if not options.quick:
         name = f"{options.into or ('cpu-channels-last' if options.channels_last else 'cpu')}.json"
